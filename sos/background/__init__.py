@@ -1,0 +1,1 @@
+"""Bounded background jobs: a step, a cancellable wait, visible state."""

@@ -1,0 +1,1 @@
+"""Small mechanisms without knowledge of objects: shared pages, aligned buffers, clocks, identifiers."""

@@ -1,0 +1,120 @@
+"""Pages of memory shared by the supervisor and its workers.
+
+One anonymous shared mapping, made before the fork, holds everything that processes tell each other without a
+message. All fields are 8-byte aligned unsigned numbers in native order, read and written only through a
+``memoryview`` cast to ``Q``: such an access is a single load or store (``struct`` writes byte by byte and tears).
+
+Layout, in words of 8 bytes::
+
+    0 … 63                      generations and server-wide words
+    64 + 64·w                   pulse of worker slot w (64 words)
+    64 + 64·workers + 8·s       state of set s (8 words): version, epoch, committed, mask, suspect
+
+The state of a set is guarded by a sequence lock: its owner makes ``version`` odd, writes, makes it even again;
+a reader takes its values only between two equal even versions.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import NamedTuple
+
+WORDS_PULSE = 64
+WORDS_SET = 8
+WORDS_HEAD = 64
+
+# words of the head
+GEN_BUCKETS = 0
+GEN_IAM = 1
+GEN_CONFIG = 2
+SERVER_STATE = 3
+OPERATION_CLOCK = 4
+
+# words of a pulse
+PULSE_BEAT = 0  # monotonic nanoseconds, written from the event loop
+PULSE_PID = 1
+PULSE_STATE = 2  # one of the STATE_ values
+PULSE_READS = 3  # replies under way that hold mappings
+PULSE_OLDEST_READ = 4  # monotonic ns of the oldest open read, 0 = none
+PULSE_INCARNATION = 5
+PULSE_REQUESTS = 6
+PULSE_THREADS = 16  # 48 words: drive number + 1 that thread i is touching, 0 = none
+THREADS_MAX = WORDS_PULSE - PULSE_THREADS
+
+STATE_EMPTY, STATE_BOOTING, STATE_SERVING, STATE_DRAINING, STATE_FAILED = range(5)
+
+
+class SetState(NamedTuple):
+    """What the owner of a set has published.
+
+    :param epoch: 0 while no owner has recovered it
+    :param committed: the last sequence that may be served (C)
+    :param mask: bit i is set while drive i is in sync
+    """
+
+    epoch: int
+    committed: int
+    mask: int
+
+
+class Pages:
+    """The shared mapping. Created by the supervisor, inherited by ``fork``."""
+
+    def __init__(self, workers: int, sets: int) -> None:
+        self.workers = workers
+        self.sets = sets
+        words = WORDS_HEAD + WORDS_PULSE * workers + WORDS_SET * sets
+        self._map = mmap.mmap(-1, words * 8)
+        self._words = memoryview(self._map).cast("Q")
+
+    def generation(self, word: int) -> int:
+        return self._words[word]
+
+    def bump(self, word: int) -> None:
+        """Only the owner of set 0 bumps a generation, after the commit and before the acknowledgement."""
+        self._words[word] += 1
+
+    def set_word(self, word: int, value: int) -> None:
+        self._words[word] = value
+
+    def pulse(self, worker: int, field: int) -> int:
+        return self._words[WORDS_HEAD + WORDS_PULSE * worker + field]
+
+    def set_pulse(self, worker: int, field: int, value: int) -> None:
+        self._words[WORDS_HEAD + WORDS_PULSE * worker + field] = value
+
+    def clear_pulse(self, worker: int) -> None:
+        at = WORDS_HEAD + WORDS_PULSE * worker
+        for i in range(WORDS_PULSE):
+            self._words[at + i] = 0
+
+    def _set_at(self, number: int) -> int:
+        return WORDS_HEAD + WORDS_PULSE * self.workers + WORDS_SET * number
+
+    def publish(self, number: int, state: SetState) -> None:
+        """Called only by the owner of the set."""
+        at, words = self._set_at(number), self._words
+        version = words[at] | 1
+        words[at] = version
+        words[at + 1] = state.epoch
+        words[at + 2] = state.committed
+        words[at + 3] = state.mask
+        words[at] = version + 1
+
+    def set_state(self, number: int) -> SetState:
+        """The published state; retries while the owner is writing."""
+        at, words = self._set_at(number), self._words
+        for _ in range(1_000_000):
+            version = words[at]
+            state = SetState(words[at + 1], words[at + 2], words[at + 3])
+            if not version & 1 and words[at] == version:
+                return state
+        # the owner died between the two stores: its successor publishes anew
+        return SetState(0, 0, 0)
+
+    def suspects(self, number: int) -> int:
+        """Mask of drives the supervisor took out after a SIGBUS or a hang; all workers leave them alone."""
+        return self._words[self._set_at(number) + 4]
+
+    def set_suspects(self, number: int, mask: int) -> None:
+        self._words[self._set_at(number) + 4] = mask

@@ -1,0 +1,1 @@
+"""Values, rules and the error tree: pure, without I/O."""

@@ -1,0 +1,230 @@
+"""The error tree of the store.
+
+Every failure that a caller can act upon is one class here; the S3 boundary maps each class once
+(``sos/s3/errors.py``). Anything else that reaches the boundary is an internal error.
+
+Errors cross process boundaries (an owner refuses a proposal made by another worker), so each class is
+rebuilt from its ``name`` and its ``detail`` mapping by :func:`rebuild`; ``detail`` holds only strings,
+integers and booleans.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StoreError(Exception):
+    """Base of all expected failures.
+
+    :param message: text for the client; empty means the boundary's standard message
+    :param detail: facts for the reply (key, bucket, version id, sizes)
+    """
+
+    registry: ClassVar[dict[str, type[StoreError]]] = {}
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        StoreError.registry[cls.__name__] = cls
+
+    def __init__(self, message: str = "", **detail: str | int | bool) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail: dict[str, str | int | bool] = detail
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+
+def rebuild(name: str, message: str, detail: dict[str, str | int | bool]) -> StoreError:
+    """The error that another process reported. An unknown name becomes :class:`InternalFault`."""
+    cls = StoreError.registry.get(name)
+    if cls is None:
+        return InternalFault(f"{name}: {message}", **detail)
+    return cls(message, **detail)
+
+
+# -- what the caller named does not exist, or exists already --------------------------------------
+
+
+class NoSuchBucket(StoreError): ...
+
+
+class NoSuchKey(StoreError):
+    """No object. ``detail``: ``delete_marker`` (bool) and ``version_id`` (str) when a marker is latest."""
+
+
+class NoSuchVersion(StoreError): ...
+
+
+class NoSuchUpload(StoreError): ...
+
+
+class NoSuchConfiguration(StoreError):
+    """A bucket has no configuration of this kind; ``detail['kind']`` names it."""
+
+
+class BucketExists(StoreError):
+    """``detail['owned']`` tells whether the asking account owns it."""
+
+
+class BucketNotEmpty(StoreError): ...
+
+
+# -- what the caller asked is refused ------------------------------------------------------------
+
+
+class AccessDenied(StoreError): ...
+
+
+class MethodNotAllowed(StoreError):
+    """The resource does not take this method, e.g. GET of a delete marker by its version id."""
+
+
+class PreconditionFailed(StoreError): ...
+
+
+class NotModified(StoreError):
+    """304; ``detail`` carries ``etag`` and ``mtime_ns`` for the reply's headers."""
+
+
+class ConditionalConflict(StoreError):
+    """409 ConditionalRequestConflict: the key changed while the request ran."""
+
+
+class ObjectLocked(StoreError):
+    """Retention or legal hold forbids it."""
+
+
+class QuotaExceeded(StoreError): ...
+
+
+class InvalidRange(StoreError):
+    """416; ``detail['size']`` is the object's size in bytes, ``detail['range']`` the header."""
+
+
+class InvalidPartNumber(StoreError):
+    """416 for a ``partNumber`` that the object does not have."""
+
+
+class InvalidArgument(StoreError): ...
+
+
+class InvalidRequest(StoreError): ...
+
+
+class InvalidBucketName(StoreError): ...
+
+
+class KeyTooLong(StoreError): ...
+
+
+class EntityTooLarge(StoreError): ...
+
+
+class EntityTooSmall(StoreError):
+    """A part other than the last is below the minimum; ``detail``: ``part``, ``size``, ``minimum``, ``etag``."""
+
+
+class InvalidPart(StoreError): ...
+
+
+class InvalidPartOrder(StoreError): ...
+
+
+class InvalidStorageClass(StoreError): ...
+
+
+class NotImplementedHere(StoreError):
+    """A part of the S3 API that this server does not offer; ``detail['what']`` names it."""
+
+
+# -- the body is not what was promised -------------------------------------------------------------
+
+
+class BadDigest(StoreError):
+    """Content-MD5 does not match the body."""
+
+
+class InvalidDigest(StoreError):
+    """Content-MD5 is not the base64 of 16 bytes."""
+
+
+class ChecksumMismatch(StoreError):
+    """An x-amz-checksum-* value does not match the body."""
+
+
+class ContentHashMismatch(StoreError):
+    """x-amz-content-sha256 does not match the body."""
+
+
+class SignatureMismatch(StoreError):
+    """A chunk or trailer signature does not match."""
+
+
+class MalformedTrailer(StoreError): ...
+
+
+class MalformedFraming(StoreError):
+    """The aws-chunked framing of the body is broken."""
+
+
+class IncompleteBody(StoreError):
+    """The body ended before its declared length."""
+
+
+class ExcessBody(StoreError):
+    """The body carries more than its declared length."""
+
+
+class BodyTimeout(StoreError):
+    """The client did not send for too long."""
+
+
+class ClientGone(StoreError):
+    """The connection was lost; there is nobody to answer."""
+
+
+# -- the store cannot --------------------------------------------------------------------------------
+
+
+class ReadQuorumLost(StoreError):
+    """Fewer shards or drives than needed to read. Never answered as 404."""
+
+
+class WriteQuorumLost(StoreError):
+    """Fewer drives than needed to commit; the outcome of the request is unknown."""
+
+
+class StorageFull(StoreError): ...
+
+
+class Busy(StoreError):
+    """A bounded queue is full, or the owner is recovering: try again."""
+
+
+class InternalFault(StoreError):
+    """A bug or an impossible state, reported by another process."""
+
+
+# -- one drive ---------------------------------------------------------------------------------------
+
+
+class DriveFault(StoreError):
+    """A drive failed an operation; the caller leaves it out and goes on with the others."""
+
+
+class DriveFull(DriveFault):
+    """ENOSPC; told apart from a fault by statvfs."""
+
+
+class DriveFenced(DriveFault):
+    """The drive has promised a later epoch: whoever asked is no longer the owner."""
+
+
+class DriveBehind(DriveFault):
+    """The drive's last operation is not the expected one: it missed something."""
+
+
+class BadRow(DriveFault):
+    """A stored row fails its checksum or cannot be decoded."""

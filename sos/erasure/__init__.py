@@ -1,0 +1,1 @@
+"""One erasure set: codec, stripes, writer, reader, the commit protocol and its owner."""

@@ -1,0 +1,84 @@
+"""What the services see of one erasure set, in any worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..domain.body import Body, BodyStream, Digests
+from ..meta.proposals import AnyProposal, Outcome
+from ..meta.records import DataRef
+
+
+class Snapshot(Protocol):
+    """A consistent view of a set's index at a published sequence. Used by one thread at a time."""
+
+    @property
+    def seq(self) -> int: ...
+
+    def get(self, table: str, key: bytes) -> bytes | None: ...
+
+    def scan(self, table: str, start: bytes, stop: bytes | None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A payload that is durable on the drives but not referenced by any record.
+
+    :param data: None for an empty payload
+    :param inline: shards in the order of the set's drives when ``data.volume`` is 0
+    :param extent: bytes of the extent on each drive, 0 for inline data
+    """
+
+    data: DataRef | None
+    inline: tuple[bytes, ...]
+    extent: int
+    digests: Digests
+
+
+class SetHandle(Protocol):
+    """One erasure set."""
+
+    number: int
+    pool: int
+
+    def snapshot_now(self) -> Snapshot | None:
+        """A snapshot without waiting, or None when one must wait (``snapshot``). On the event loop."""
+
+    async def snapshot(self) -> Snapshot:
+        """A snapshot at or after everything acknowledged so far.
+
+        :raises ReadQuorumLost: no drive can serve it in time
+        """
+
+    async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
+        """Have the owner decide and commit. Retried with the same request ids while the owner is replaced.
+
+        :raises WriteQuorumLost: outcome unknown
+        :raises Busy: no owner in time
+        """
+
+    async def stage(self, body: Body, storage_class: str) -> Staged:
+        """Receive, encode and durably write a payload.
+
+        :raises StorageFull, WriteQuorumLost, and whatever the body raises; nothing is left behind then
+        """
+
+    async def discard(self, staged: Staged) -> None:
+        """Give the space of a staged payload back that was refused by the owner."""
+
+    def open_data(self, ref: DataRef, start: int, length: int) -> BodyStream:
+        """A stream of ``length`` payload bytes from ``start``. The first ``next_batch`` verifies the first unit.
+
+        :raises ReadQuorumLost: at the first batch
+        :raises NoSuchKey: inline data is gone: the object was replaced since the snapshot; read the record again
+        """
+
+    def read_inline(self, ref: DataRef, start: int, length: int) -> bytes:
+        """Inline data at once, on the event loop. Raises like ``open_data``."""
+
+    def space_free(self) -> int:
+        """Payload bytes that still fit."""

@@ -1,0 +1,1 @@
+"""Framework-free requests and replies, and the Sanic shell that carries them."""

@@ -1,0 +1,1 @@
+"""Stored records, their row keys and the pure transitions that change them."""

@@ -1,0 +1,1 @@
+"""Pure maps: arguments to drives, drives to sets, keys to sets, parity."""

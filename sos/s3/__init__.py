@@ -1,0 +1,1 @@
+"""The S3 API: the table of operations, routing, authentication, XML and handlers."""

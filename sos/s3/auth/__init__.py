@@ -1,0 +1,1 @@
+"""Signatures, body framings and POST policies of the S3 API."""

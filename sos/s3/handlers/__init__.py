@@ -1,0 +1,1 @@
+"""One function per S3 operation: parse, call a service, return a reply."""

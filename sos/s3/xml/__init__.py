@@ -1,0 +1,1 @@
+"""XML documents of the S3 API."""

@@ -1,0 +1,1 @@
+"""Use cases free of any protocol: objects, multipart, buckets, listing."""

@@ -1,0 +1,1 @@
+"""Fork, reap, respawn; sockets; readiness and watchdog."""
