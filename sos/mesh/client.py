@@ -1,0 +1,105 @@
+"""The calling side of the mesh: one connection per peer, made on first use and again after it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+from .frames import FAILURE, Splitter, encode
+from .sockets import same_user
+
+
+class PeerLost(ConnectionError):
+    """The connection to the peer broke before its answer came: the outcome of the call is unknown."""
+
+
+class PeerFailed(RuntimeError):
+    """The peer's handler raised."""
+
+
+class MeshClient:
+    """Calls one peer."""
+
+    def __init__(self, address: str) -> None:
+        """:param address: the abstract name of the peer's socket, with its leading NUL"""
+        self._address = address
+        self._link: _Link | None = None
+        self._connecting: asyncio.Lock = asyncio.Lock()
+        self._calls = itertools.count(1)
+
+    async def call(self, topic: int, payload: bytes, timeout_s: float) -> bytes:
+        """The peer's answer.
+
+        :raises PeerLost: the connection broke, or could not be made
+        :raises PeerFailed: the peer's handler raised
+        :raises TimeoutError: no answer in time
+        """
+        link = await self._connected()
+        call = next(self._calls)
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        link.waiting[call] = future
+        try:
+            link.send(encode(call, topic, payload))
+            async with asyncio.timeout(timeout_s):
+                return await future
+        finally:
+            link.waiting.pop(call, None)
+
+    async def _connected(self) -> _Link:
+        link = self._link
+        if link is not None and link.open:
+            return link
+        async with self._connecting:
+            if self._link is not None and self._link.open:
+                return self._link
+            try:
+                _, self._link = await asyncio.get_running_loop().create_unix_connection(_Link, self._address)
+            except OSError as error:
+                raise PeerLost(str(error)) from error
+            return self._link
+
+    def close(self) -> None:
+        if self._link is not None:
+            self._link.close()
+
+
+class _Link(asyncio.Protocol):
+    """One connection to a peer."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, asyncio.Future[bytes]] = {}
+        self.open = False
+        self._splitter = Splitter()
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+        self.open = same_user(transport.get_extra_info("socket"))
+        if not self.open:
+            transport.abort()
+
+    def send(self, data: bytes) -> None:
+        if not self.open or self._transport is None:
+            raise PeerLost("connection closed")
+        self._transport.write(data)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        for frame in self._splitter.feed(data):
+            future = self.waiting.get(frame.call)
+            if future is None or future.done():
+                continue
+            if frame.topic == FAILURE:
+                future.set_exception(PeerFailed(frame.payload.decode(errors="replace")))
+            else:
+                future.set_result(frame.payload)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open = False
+        for future in self.waiting.values():
+            if not future.done():
+                future.set_exception(PeerLost(str(exc or "closed")))
