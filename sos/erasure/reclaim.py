@@ -1,0 +1,82 @@
+"""Giving back the space of freed extents (DESIGN §4, invariant I6), run by the owner of a set.
+
+An extent is punched only when
+
+1. the operation that freed it is committed (it is read from a published snapshot),
+2. every read that could have found it has ended (the oldest open read of all workers began after the freeing), and
+3. a grace has passed since.
+
+Order: punch on every in-sync drive, then commit the removal of the rows. A crash in between punches again, which does
+no harm; a drive that was out of sync punches when it catches up, or in the sweep at its next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+from ..base.pages import Pages
+from ..domain.errors import DriveFault
+from ..meta import keys, rows
+from ..meta.proposals import DropExtents
+from ..meta.records import ExtentRecord
+from .reads import oldest_read_ns
+from .set import Submit
+from .view import SetView
+
+GRACE_NS = 60 * 1_000_000_000
+#: Extents per step: one operation of the log, a few milliseconds of punching.
+STEP_EXTENTS_MAX = 256
+#: Rows looked at per step, so that a step stays short in a large index.
+STEP_ROWS_MAX = 20_000
+
+
+class Reclaim:
+    """A bounded ``step`` at a time; the job runner paces it."""
+
+    def __init__(self, view: SetView, submit: Submit, pages: Pages, executor: Executor, grace_ns: int = GRACE_NS) -> None:
+        self._view = view
+        self._submit = submit
+        self._pages = pages
+        self._executor = executor
+        self._grace_ns = grace_ns
+        self._from = b""
+        self.punched_bytes = 0
+
+    async def step(self, request_id: bytes) -> bool:
+        """One bounded piece of work; whether there may be more right away."""
+        due, wrapped = await asyncio.get_running_loop().run_in_executor(self._executor, self._due)
+        if due:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._punch, due)
+            await self._submit([DropExtents(request_id=request_id, bucket_id=0, keys=tuple(key for key, _ in due))])
+            self.punched_bytes += sum(record.length for _, record in due)
+        return not wrapped
+
+    def _due(self) -> tuple[list[tuple[bytes, ExtentRecord]], bool]:
+        """Freed extents that may go, from where the last step ended; and whether the table's end was reached."""
+        idle_ns = time.monotonic_ns() - oldest_read_ns(self._pages)
+        before = time.time_ns() - max(self._grace_ns, idle_ns + self._grace_ns)
+        due: list[tuple[bytes, ExtentRecord]] = []
+        for seen, (key, value) in enumerate(self._view.scan_all("extents", self._from, None)):
+            record = rows.open_row(key, value, ExtentRecord)
+            if record.freed_seq and record.freed_ns < before:
+                due.append((key, record))
+            if len(due) == STEP_EXTENTS_MAX or seen == STEP_ROWS_MAX:
+                self._from = key + b"\0"
+                return due, False
+        self._from = b""
+        return due, True
+
+    def _punch(self, due: Sequence[tuple[bytes, ExtentRecord]]) -> None:
+        usable = self._view.usable()
+        for drive, engine in enumerate(self._view.engines):
+            if engine is None or not usable >> drive & 1:
+                continue
+            try:
+                for key, record in due:
+                    volume, offset = keys.parse_extent(key)
+                    engine.punch(volume, offset, record.length)
+            except DriveFault:
+                continue  # the drive is on its way out; the sweep at its return punches

@@ -1,0 +1,131 @@
+"""One erasure set as the services see it: view, writer, reader and the way to its owner in one handle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from ..domain.body import Body, BodyStream
+from ..domain.errors import DriveFault, NoSuchKey, ReadQuorumLost
+from ..meta.proposals import AnyProposal, Outcome
+from ..meta.records import DataRef
+from .handle import Staged
+from .reader import open_extent, read_inline
+from .reads import OpenReads
+from .view import SetSnapshot, SetView
+from .writer import SetWriter
+
+Submit = Callable[[Sequence[AnyProposal]], Awaitable[list[Outcome]]]
+ParityOf = Callable[[str], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class SetIdentity:
+    """What is fixed about a set.
+
+    :param number: among all sets of the deployment
+    :param drives: how many drives it has
+    :param deployment_key: 32 bytes that key every digest
+    """
+
+    number: int
+    pool: int
+    drives: int
+    deployment_key: bytes
+
+
+class ErasureSet:
+    """Implements :class:`~sos.erasure.handle.SetHandle`.
+
+    :param submit: brings proposals to the owner: in this worker, or through the mesh
+    :param geometry: storage class → (k, m)
+    :param on_bad: told (set, drive, data id) of every shard that failed its digest
+    """
+
+    def __init__(
+        self,
+        identity: SetIdentity,
+        view: SetView,
+        writer: SetWriter,
+        submit: Submit,
+        geometry: ParityOf,
+        reads: OpenReads,
+        on_bad: Callable[[int, int, bytes], None],
+    ) -> None:
+        self.number = identity.number
+        self.pool = identity.pool
+        self.view = view
+        self.writer = writer
+        self._identity = identity
+        self._submit = submit
+        self._geometry = geometry
+        self._reads = reads
+        self._on_bad = on_bad
+
+    def snapshot_now(self) -> SetSnapshot | None:
+        return self.view.snapshot_now()
+
+    async def snapshot(self) -> SetSnapshot:
+        return await self.view.snapshot()
+
+    async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
+        # shielded: a client that goes away must not leave a commit with nobody waiting for its end
+        return await asyncio.shield(self._submit(proposals))
+
+    async def stage(self, body: Body, storage_class: str) -> Staged:
+        k, m = self._geometry(storage_class)
+        return await self.writer.stage(body, k, m)
+
+    async def discard(self, staged: Staged) -> None:
+        await self.writer.discard(staged)
+
+    def open_data(self, ref: DataRef, start: int, length: int) -> BodyStream:
+        ticket = self._reads.begin()
+        try:
+            stream = open_extent(
+                self.view.engines, ref, self.view.usable(), self._identity.deployment_key, start, length, self._bad
+            )
+        except BaseException:
+            self._reads.end(ticket)
+            raise
+        return _Registered(stream, self._reads, ticket)
+
+    def _bad(self, drive: int, data_id: bytes) -> None:
+        self._on_bad(self.number, drive, data_id)
+
+    def read_inline(self, ref: DataRef, start: int, length: int) -> bytes:
+        rows = self.view.inline_rows(ref)
+        if not any(rows) and self.view.usable():
+            # no drive has it any more: its object was replaced or deleted after the record was read
+            raise NoSuchKey(replaced=True)
+        return read_inline(rows, ref, self._identity.deployment_key, start, length, self._bad)
+
+    def space_free(self) -> int:
+        """Payload bytes that still fit, by the fullest drive."""
+        k, _ = self._geometry("STANDARD")
+        free = []
+        for drive, engine in enumerate(self.view.engines):
+            if engine is not None and self.view.usable() >> drive & 1:
+                try:
+                    free.append(engine.space().free)
+                except DriveFault:
+                    continue  # its owner finds out; it has no space to offer
+        if not free:
+            raise ReadQuorumLost(set=self.number)
+        return min(free) * k
+
+
+class _Registered:
+    """A stream that keeps its place among the open reads until it is closed."""
+
+    def __init__(self, stream: BodyStream, reads: OpenReads, ticket: int) -> None:
+        self._stream = stream
+        self._reads = reads
+        self._ticket = ticket
+        self.length = stream.length
+        self.next_batch = stream.next_batch
+
+    def close(self) -> None:
+        self._stream.close()
+        self._reads.end(self._ticket)

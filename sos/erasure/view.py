@@ -1,0 +1,156 @@
+"""Reading one set: snapshots of what its owner has published, in any worker.
+
+Invariants (DESIGN §5, reader rule):
+
+V1  A snapshot taken after an acknowledgement contains the acknowledged operation: its sequence is at least the
+    committed sequence C noted before the read transaction began.
+V2  A snapshot never contains an operation that could still be undone: its sequence is at most the C published in the
+    same epoch while the drive was still in the mask.
+V3  A drive outside the published mask, or suspected by the supervisor, is never read for metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+
+from ..base.pages import Pages, SetState
+from ..domain.errors import DriveFault, ReadQuorumLost
+from ..drive.engine import DriveEngine, ReadTxn
+from ..meta.records import DataRef
+
+#: How long a request waits for an owner that is being replaced or for a commit that is being published.
+WAIT_S_MAX = 10.0
+#: Waits start with one turn of the loop and grow to this.
+POLL_S_MAX = 0.005
+
+
+class SetSnapshot:
+    """One drive's index at a published sequence. Used by one thread at a time."""
+
+    __slots__ = ("_txn", "drive", "get", "scan", "seq")
+
+    def __init__(self, txn: ReadTxn, drive: int) -> None:
+        self._txn = txn
+        self.drive = drive
+        self.seq = txn.last.seq
+        # bound once: these are the hottest calls of a request
+        self.get = txn.get
+        self.scan = txn.scan
+
+    def close(self) -> None:
+        self._txn.close()
+
+
+class SetView:
+    """The read side of one set in one worker.
+
+    :param engines: the set's drives in their order; None where a drive could not be opened
+    :param turn: which in-sync drive this worker prefers, so that workers spread over the drives
+    """
+
+    def __init__(self, number: int, engines: Sequence[DriveEngine | None], pages: Pages, turn: int = 0) -> None:
+        self.number = number
+        self.engines = list(engines)
+        self._pages = pages
+        self._turn = turn
+        self._orders: dict[int, tuple[int, ...]] = {}
+
+    def state(self) -> SetState:
+        """The published state with the drives left out that this worker cannot use."""
+        state = self._pages.set_state(self.number)
+        suspects = self._pages.suspects(self.number)
+        return state._replace(mask=state.mask & ~suspects) if suspects else state
+
+    def usable(self) -> int:
+        """Mask of drives whose data may be read."""
+        return self.state().mask
+
+    def _order(self, mask: int) -> tuple[int, ...]:
+        order = self._orders.get(mask)
+        if order is None:
+            n = len(self.engines)
+            order = tuple(i for i in ((self._turn + j) % n for j in range(n)) if mask >> i & 1 and self.engines[i] is not None)
+            self._orders[mask] = order
+        return order
+
+    def snapshot_now(self) -> SetSnapshot | None:
+        """A snapshot without waiting; None while no drive can give one that keeps V1 and V2."""
+        state = self.state()
+        if not state.epoch:
+            return None
+        for drive in self._order(state.mask):
+            txn = self._begin(drive)
+            if txn is None:
+                continue
+            last, now = txn.last, self.state()
+            if now.epoch == state.epoch and now.mask >> drive & 1 and state.committed <= last.seq <= now.committed:
+                return SetSnapshot(txn, drive)
+            txn.close()
+        return None
+
+    async def snapshot(self) -> SetSnapshot:
+        """A snapshot at or after everything acknowledged so far.
+
+        :raises ReadQuorumLost: nothing could be read within ``WAIT_S_MAX`` seconds
+        """
+        snapshot = self.snapshot_now()
+        pause, deadline = 0.0, time.monotonic() + WAIT_S_MAX
+        while snapshot is None:
+            if time.monotonic() > deadline:
+                raise ReadQuorumLost(set=self.number)
+            await asyncio.sleep(pause)
+            pause = min(POLL_S_MAX, pause * 2 + 0.0002)
+            snapshot = self.snapshot_now()
+        return snapshot
+
+    def _begin(self, drive: int) -> ReadTxn | None:
+        engine = self.engines[drive]
+        if engine is None:
+            return None
+        try:
+            return engine.begin_read()
+        except DriveFault:
+            return None  # the owner finds out on its next commit; a reader only needs another drive
+
+    def inline_rows(self, ref: DataRef) -> list[bytes | None]:
+        """The inline shards of ``ref`` by drive. Data shards are asked for first, and no more than k unless some are
+        missing, so that a healthy read decodes nothing.
+        """
+        n = len(self.engines)
+        rows: list[bytes | None] = [None] * n
+        usable, found, turn = self.usable(), 0, ref.data_id[0]
+        for shard in range(ref.k + ref.m):
+            drive = (shard + turn) % n
+            row = self._inline_row(drive, ref.data_id) if usable >> drive & 1 else None
+            if row is not None:
+                rows[drive] = row
+                found += 1
+                if found >= ref.k:
+                    break
+        return rows
+
+    def _inline_row(self, drive: int, data_id: bytes) -> bytes | None:
+        txn = self._begin(drive)
+        if txn is None:
+            return None
+        try:
+            return txn.get("inline", data_id)
+        except DriveFault:
+            return None  # one shard less; the caller needs k of n
+        finally:
+            txn.close()
+
+    def scan_all(self, table: str, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        """Rows of a snapshot of its own; for background work.
+
+        :raises ReadQuorumLost: no snapshot right now
+        """
+        snapshot = self.snapshot_now()
+        if snapshot is None:
+            raise ReadQuorumLost(set=self.number)
+        try:
+            yield from snapshot.scan(table, start, stop)
+        finally:
+            snapshot.close()

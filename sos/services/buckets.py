@@ -1,0 +1,207 @@
+"""Buckets: created, found, listed and deleted. Their records live in set 0; every worker caches them.
+
+A bucket record is in force everywhere the moment its change is acknowledged: the owner of set 0 bumps a shared
+generation before it answers, and each worker compares that generation before it trusts its cache.
+"""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from ..base.pages import GEN_BUCKETS, Pages
+from ..domain.errors import BucketExists, BucketNotEmpty, NoSuchBucket, StoreError
+from ..domain.names import check_bucket_name
+from ..meta import keys, rows
+from ..meta.proposals import CreateBucket, FenceBucket, RemoveBucket, UpdateBucket
+from ..meta.records import BucketRecord
+from .calls import commit, request_id
+from .pools import Pools
+
+
+class BucketCache:
+    """Bucket records by name and by id, valid for one generation."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+        self._generation = -1
+        self._names: dict[str, BucketRecord | None] = {}
+        self._ids: dict[int, BucketRecord] = {}
+
+    def fresh(self) -> bool:
+        """Whether the cache may be trusted; forgets everything when not."""
+        now = self._pages.generation(GEN_BUCKETS)
+        if now == self._generation:
+            return True
+        self._names.clear()
+        self._ids.clear()
+        self._generation = now
+        return False
+
+    def by_name(self, name: str) -> BucketRecord | None:
+        return self._names.get(name)
+
+    def by_id(self, bucket_id: int) -> BucketRecord | None:
+        return self._ids.get(bucket_id)
+
+    def keep(self, generation: int, record: BucketRecord) -> None:
+        """Remember a record read while ``generation`` was in force."""
+        if generation == self._generation:
+            self._names[record.name] = record
+            self._ids[record.bucket_id] = record
+
+    @property
+    def generation(self) -> int:
+        return self._generation
+
+
+class Buckets:
+    """The service."""
+
+    def __init__(self, pools: Pools, pages: Pages) -> None:
+        self._pools = pools
+        self._cache = BucketCache(pages)
+
+    async def get(self, name: str) -> BucketRecord:
+        """The record of a live bucket.
+
+        :raises NoSuchBucket:
+        """
+        cache = self._cache
+        if cache.fresh() and (record := cache.by_name(name)) is not None:
+            return record
+        generation = cache.generation
+        system = self._pools.system
+        snapshot = system.snapshot_now() or await system.snapshot()
+        try:
+            record = self._read(snapshot.get("buckets", name.encode()), name)
+        finally:
+            snapshot.close()
+        cache.keep(generation, record)
+        return record
+
+    @staticmethod
+    def _read(value: bytes | None, name: str) -> BucketRecord:
+        if value is None:
+            raise NoSuchBucket(bucket=name)
+        record = rows.open_row(name.encode(), value, BucketRecord)
+        if record.state != "live":
+            raise NoSuchBucket(bucket=name)
+        return record
+
+    async def list(self, prefix: str, after: str, most: int) -> tuple[list[BucketRecord], str]:
+        """Live buckets in order of their names, and the name to continue after (empty at the end)."""
+        start = max(prefix.encode(), after.encode() + b"\0" if after else b"")
+        stop = keys.after_prefix(prefix.encode()) if prefix else None
+        system = self._pools.system
+        snapshot = system.snapshot_now() or await system.snapshot()
+        found: list[BucketRecord] = []
+        try:
+            for key, value in snapshot.scan("buckets", start, stop):
+                record = rows.open_row(key, value, BucketRecord)
+                if record.state != "live":
+                    continue
+                if len(found) == most:
+                    return found, found[-1].name if found else ""
+                found.append(record)
+        finally:
+            snapshot.close()
+        return found, ""
+
+    async def create(self, name: str, owner: str, region: str, object_lock: bool) -> BucketRecord:
+        """Create a bucket.
+
+        :raises InvalidBucketName:
+        :raises BucketExists: ``owned`` tells whether it is the caller's
+        """
+        check_bucket_name(name)
+        record = BucketRecord(
+            bucket_id=0,
+            name=name,
+            created_ns=time.time_ns(),
+            owner=owner,
+            versioning="Enabled" if object_lock else "",
+            object_lock=object_lock,
+            region=region,
+        )
+        proposal = CreateBucket(request_id=request_id(), bucket_id=0, record=record)
+        try:
+            done = await commit(self._pools.system, proposal)
+        except BucketExists as error:
+            raise await self._exists(name, owner) from error
+        if done.bucket is None:
+            raise NoSuchBucket(bucket=name)
+        return done.bucket
+
+    async def _exists(self, name: str, owner: str) -> StoreError:
+        try:
+            owned = (await self.get(name)).owner == owner
+        except NoSuchBucket:
+            owned = False  # being deleted at this moment
+        return BucketExists(bucket=name, owned=owned)
+
+    async def update(self, old: BucketRecord, new: BucketRecord) -> BucketRecord:
+        """Replace a bucket's record if nobody changed it since ``old`` was read.
+
+        :raises ConditionalConflict: somebody did
+        """
+        proposal = UpdateBucket(request_id=request_id(), bucket_id=0, name=old.name, expect=old, record=new)
+        done = await commit(self._pools.system, proposal)
+        return done.bucket or new
+
+    async def delete(self, name: str) -> None:
+        """Delete an empty bucket: mark it, fence it in every set (each refuses when it holds anything), remove it.
+
+        A crash in between leaves a bucket in state *deleting*; the next DeleteBucket or CreateBucket of the name ends
+        or lifts it.
+
+        :raises BucketNotEmpty, NoSuchBucket:
+        """
+        record = await self._record(name)
+        if record.state == "live":
+            record = await self.update(record, msgspec.structs.replace(record, state="deleting"))
+        try:
+            for handle in self._pools.all:
+                await commit(handle, FenceBucket(request_id=request_id(), bucket_id=record.bucket_id))
+        except BucketNotEmpty:
+            await self._revive(record)
+            raise
+        await commit(self._pools.system, RemoveBucket(request_id=request_id(), bucket_id=record.bucket_id, name=name))
+
+    async def _record(self, name: str) -> BucketRecord:
+        """The record in any state, uncached."""
+        snapshot = await self._pools.system.snapshot()
+        try:
+            value = snapshot.get("buckets", name.encode())
+        finally:
+            snapshot.close()
+        if value is None:
+            raise NoSuchBucket(bucket=name)
+        return rows.open_row(name.encode(), value, BucketRecord)
+
+    async def _revive(self, record: BucketRecord) -> None:
+        """Lift the fences, then make the bucket live again: in this order no write slips past a fence unseen."""
+        for handle in self._pools.all:
+            await commit(handle, FenceBucket(request_id=request_id(), bucket_id=record.bucket_id, lift=True))
+        await self.update(record, msgspec.structs.replace(record, state="live"))
+
+    def cached_by_id(self, bucket_id: int) -> BucketRecord | None:
+        """The record for an owner's decisions, from the cache only."""
+        return self._cache.by_id(bucket_id) if self._cache.fresh() else None
+
+    async def by_id(self, bucket_id: int) -> BucketRecord | None:
+        """The live record with this id, None when there is none."""
+        found = self.cached_by_id(bucket_id)
+        if found is not None:
+            return found
+        system, generation = self._pools.system, self._cache.generation
+        snapshot = system.snapshot_now() or await system.snapshot()
+        try:
+            for key, value in snapshot.scan("buckets", b"", None):
+                record = rows.open_row(key, value, BucketRecord)
+                if record.state == "live":
+                    self._cache.keep(generation, record)
+        finally:
+            snapshot.close()
+        return self._cache.by_id(bucket_id)

@@ -1,0 +1,81 @@
+"""Finding a version of an object across the pools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..domain.errors import MethodNotAllowed, NoSuchKey, NoSuchVersion
+from ..erasure.handle import SetHandle, Snapshot
+from ..meta import queries
+from ..meta.records import BucketRecord, ObjectRecord
+from .pools import Pools
+
+
+@dataclass(slots=True)
+class Located:
+    """A set, its snapshot (to be closed by the taker), and the version found there, if any."""
+
+    handle: SetHandle
+    snapshot: Snapshot
+    record: ObjectRecord | None
+    latest: bool
+
+
+def _look(snapshot: Snapshot, bucket_id: int, key: bytes, version: bytes | None) -> tuple[ObjectRecord | None, bool]:
+    if version is None:
+        return queries.latest(snapshot, bucket_id, key), True
+    found = queries.version(snapshot, bucket_id, key, version)
+    return found if found is not None else (None, False)
+
+
+async def locate(pools: Pools, bucket: BucketRecord, key: bytes, version: bytes | None) -> Located:
+    """The version of ``key`` (None = the latest, which may be a delete marker), or the first candidate without a record."""
+    best: Located | None = None
+    for handle in pools.candidates(bucket.bucket_id, key):
+        snapshot = handle.snapshot_now() or await handle.snapshot()
+        record, latest = _look(snapshot, bucket.bucket_id, key, version)
+        found = Located(handle, snapshot, record, latest)
+        if best is None:
+            best = found
+        elif _better(found, best):
+            best.snapshot.close()
+            best = found
+        else:
+            snapshot.close()
+    assert best is not None
+    return best
+
+
+def _better(found: Located, best: Located) -> bool:
+    """A key is in one pool at a time; should a race have put it in two, the newest one counts."""
+    if found.record is None:
+        return False
+    return best.record is None or found.record.mtime_ns > best.record.mtime_ns
+
+
+def require_object(record: ObjectRecord | None, version: bytes | None) -> ObjectRecord:
+    """The record, if it is an object.
+
+    :raises NoSuchKey, NoSuchVersion: nothing is there; ``delete_marker`` says whether a marker hides the object
+    :raises MethodNotAllowed: the version named is a delete marker
+    """
+    if record is None:
+        raise NoSuchKey() if version is None else NoSuchVersion()
+    if not record.is_marker:
+        return record
+    detail = {"delete_marker": True, "version_id": record.version_id.hex(), "mtime_ns": record.mtime_ns}
+    if version is None:
+        raise NoSuchKey(**detail)
+    raise MethodNotAllowed(**detail)
+
+
+async def target_of(pools: Pools, bucket: BucketRecord, key: bytes) -> SetHandle:
+    """The set that a write of ``key`` goes to: where it is, else where new keys go."""
+    candidates = pools.candidates(bucket.bucket_id, key)
+    if len(candidates) == 1:
+        return candidates[0]
+    located = await locate(pools, bucket, key, None)
+    located.snapshot.close()
+    if located.record is not None:
+        return located.handle
+    return await pools.for_new(bucket.bucket_id, key, candidates)

@@ -1,0 +1,96 @@
+"""Bringing proposals to the owner of a set: directly in the owner's worker, through the mesh from any other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from ..domain.errors import Busy, StoreError, rebuild
+from ..mesh.client import MeshClient, PeerFailed, PeerLost
+from ..meta.proposals import AnyProposal, Outcome, Refused
+
+TOPIC_SUBMIT = 1
+TOPIC_CLAIM = 2
+
+#: How long a proposal is offered again while its owner is being replaced.
+SUBMIT_S_MAX = 15.0
+RETRY_S = 0.02
+
+Submit = Callable[[Sequence[AnyProposal]], Awaitable[list[Outcome]]]
+
+
+class Submission(msgspec.Struct, array_like=True, frozen=True):
+    """A call to the owner of ``set``."""
+
+    set: int
+    proposals: list[AnyProposal]
+
+
+class Answer(msgspec.Struct, array_like=True, frozen=True):
+    """Outcomes, or the error that befell the whole submission."""
+
+    outcomes: list[Outcome]
+    error: Refused | None = None
+
+
+class ClaimCall(msgspec.Struct, array_like=True, frozen=True):
+    """Which pool a new key goes to: see ``sos.services.pools``."""
+
+    key: bytes
+    wanted: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_submission = msgspec.msgpack.Decoder(Submission).decode
+_answer = msgspec.msgpack.Decoder(Answer).decode
+
+
+class RemoteOwner:
+    """The owner of one set, in another worker.
+
+    A lost connection means that the owner is being replaced: the same proposals, with the same request ids, are offered
+    to its successor, which knows from the log what was committed already.
+    """
+
+    def __init__(self, number: int, peer: MeshClient) -> None:
+        self._number = number
+        self._peer = peer
+
+    async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
+        """:raises Busy: no owner answered in time; the outcome is unknown"""
+        payload = _encode(Submission(self._number, list(proposals)))
+        deadline = time.monotonic() + SUBMIT_S_MAX
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                answer = _answer(await self._peer.call(TOPIC_SUBMIT, payload, left))
+            except PeerLost:
+                await asyncio.sleep(RETRY_S)
+                continue
+            except TimeoutError:
+                break
+            except PeerFailed as error:
+                raise RuntimeError(f"owner of set {self._number}: {error}") from error
+            if answer.error is not None:
+                raise rebuild(answer.error.name, answer.error.message, dict(answer.error.detail))
+            return answer.outcomes
+        raise Busy(f"set {self._number} has no owner")
+
+
+class SubmitTopic:
+    """The owner's side: answers submissions of the other workers for the sets that this worker owns."""
+
+    def __init__(self, owners: dict[int, Submit]) -> None:
+        self._owners = owners
+
+    async def __call__(self, payload: bytes) -> bytes:
+        submission = _submission(payload)
+        submit = self._owners.get(submission.set)
+        if submit is None:
+            raise LookupError(f"set {submission.set} is not owned here")
+        try:
+            return _encode(Answer(await submit(submission.proposals)))
+        except StoreError as error:
+            return _encode(Answer([], Refused(error.name, error.message, error.detail)))
