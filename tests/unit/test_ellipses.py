@@ -28,7 +28,17 @@ def test_expansion_keeps_padding_case_and_order(argument: str, paths: list[str])
 
 @pytest.mark.parametrize(
     "argument",
-    ["/d{4...1}", "/d{1...1}", "/d{1..4}", "/d{1....4}", "/d{1...}", "/d{g...z}", "/d{1...4", "/d1...4}", "/d{{1...4}}"],
+    [
+        "/d{4...1}",
+        "/d{1...1}",
+        "/d{1..4}",
+        "/d{1....4}",
+        "/d{1...}",
+        "/d{g...z}",
+        "/d{1...4",
+        "/d1...4}",
+        "/d{{1...4}}",
+    ],
 )
 def test_malformed_range_is_refused(argument: str) -> None:
     with pytest.raises(LayoutError, match=r"range|pattern"):

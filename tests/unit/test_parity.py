@@ -26,7 +26,16 @@ def test_storage_classes(drives: int, standard: str, reduced: str, expected: tup
 
 @pytest.mark.parametrize(
     ("drives", "standard", "reduced"),
-    [(4, "EC:3", ""), (1, "EC:1", ""), (8, "EC:2", "EC:3"), (4, "EC:-1", ""), (4, "4", ""), (4, "EC:x", ""), (4, "EC:", ""), (4, "", "EC:3")],
+    [
+        (4, "EC:3", ""),
+        (1, "EC:1", ""),
+        (8, "EC:2", "EC:3"),
+        (4, "EC:-1", ""),
+        (4, "4", ""),
+        (4, "EC:x", ""),
+        (4, "EC:", ""),
+        (4, "", "EC:3"),
+    ],
 )
 def test_impossible_storage_classes_are_refused(drives: int, standard: str, reduced: str) -> None:
     with pytest.raises(ParityError):

@@ -1,0 +1,174 @@
+"""Every setting of the server, once: its default, where it may come from and what it means."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from .values import COUNT, PATHS, SECONDS, SIZE, SWITCH, TEXT, WORDS, Kind, choice
+
+DEFAULT_USER = "minioadmin"
+DEFAULT_PASSWORD = "minioadmin"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What is known of one setting besides its value.
+
+    :param section: table of the TOML file
+    :param names: environment names without their ``MINIO_`` or ``SOS_``; earlier ones win, the rest are old names
+    :param flags: of the command line; empty for none
+    :param secret: shown masked
+    :param file_twin: a variable with ``_FILE`` appended may name a file that holds the value
+    :param live: taken over by a reload (SIGHUP); others need a restart
+    """
+
+    name: str
+    section: str
+    kind: Kind
+    default: Any
+    help: str
+    names: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+    secret: bool = False
+    file_twin: bool = False
+    live: bool = False
+
+
+def _option(section: str, kind: Kind, default: Any, help: str, **more: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"section": section, "kind": kind, "help": help, **more})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one server. Times in seconds, sizes in bytes."""
+
+    address: str = _option(
+        "server", TEXT, ":9000",
+        "Address of the S3 and admin API, [host]:port. Without a host: every address of the machine, but only loopback "
+        "while the credentials are the default ones.",
+        flags=("--address",),
+    )  # fmt: skip
+    console_address: str = _option(
+        "server", TEXT, ":9001", "Address of the web console, [host]:port.", flags=("--console-address",)
+    )
+    volumes: tuple[str, ...] = _option(
+        "server", PATHS, (), "Drives: directories, or patterns like /data{1...4}; several patterns are several pools.",
+        names=("VOLUMES", "ARGS", "ENDPOINTS"),
+    )  # fmt: skip
+    workers: int = _option("server", COUNT, 0, "Worker processes; 0 is one for each core.", flags=("--workers",))
+    region: str = _option(
+        "server", TEXT, "", "Region of this site. Empty: any region is accepted in a signature.",
+        names=("SITE_REGION", "REGION", "REGION_NAME"),
+    )  # fmt: skip
+    domains: tuple[str, ...] = _option(
+        "server", WORDS, (), "Domains under which BUCKET.DOMAIN names a bucket.", names=("DOMAIN",)
+    )
+    server_url: str = _option("server", TEXT, "", "Public URL of the S3 API, where it differs from the address.")
+    certs_dir: str = _option(
+        "server", TEXT, "", "Directory with public.crt and private.key; empty: no TLS.", flags=("--certs-dir", "-S")
+    )
+    root_user: str = _option(
+        "credentials", TEXT, DEFAULT_USER, "Root user, 3 characters or more.",
+        names=("ROOT_USER", "ACCESS_KEY"), file_twin=True,
+    )  # fmt: skip
+    root_password: str = _option(
+        "credentials", TEXT, DEFAULT_PASSWORD, "Its password, 8 characters or more.",
+        names=("ROOT_PASSWORD", "SECRET_KEY"), file_twin=True, secret=True,
+    )  # fmt: skip
+    allow_default_credentials: bool = _option(
+        "credentials", SWITCH, False, "Listen beyond loopback with the default credentials. For closed test networks only.",
+        flags=("--allow-default-credentials",),
+    )  # fmt: skip
+    storage_class_standard: str = _option(
+        "storage",
+        TEXT,
+        "",
+        "Parity of STANDARD as EC:n; empty: by the size of the set (1: 0, 2-3: 1, 4-5: 2, 6-7: 3, 8-16: 4).",
+    )
+    storage_class_rrs: str = _option("storage", TEXT, "", "Parity of REDUCED_REDUNDANCY as EC:n; empty: EC:1.")
+    set_drive_count: int = _option(
+        "storage", COUNT, 0, "Drives of one erasure set, 2 to 16; 0 chooses the largest that spreads evenly.",
+        names=("ERASURE_SET_DRIVE_COUNT",),
+    )  # fmt: skip
+    reserve_bytes: int = _option(
+        "storage", SIZE, 64 << 20, "Space kept free on each drive so that deletes and recovery always work.",
+    )  # fmt: skip
+    index_bytes_max: int = _option(
+        "storage", SIZE, 1 << 40, "Largest index of a drive; fixed when the drive is first formatted. It takes space only as it fills.",
+    )  # fmt: skip
+    inline_bytes_max: int = _option(
+        "storage", SIZE, 128 << 10, "Objects up to this size are stored in the index, beside their record."
+    )
+    drive_deadline_s: float = _option(
+        "storage",
+        SECONDS,
+        10.0,
+        "A drive that takes longer for one read or write is left out.",
+        names=("DRIVE_MAX_TIMEOUT",),
+    )
+    buffers_bytes_max: int = _option(
+        "limits", SIZE, 192 << 20, "Memory of all workers together for payloads on their way."
+    )
+    requests_max: int = _option(
+        "limits", COUNT, 0, "Requests under way in one worker before others are asked to slow down; 0 is 512.",
+        names=("API_REQUESTS_MAX",),
+    )  # fmt: skip
+    connections_max: int = _option("limits", COUNT, 8192, "Open client connections of one worker.")
+    head_timeout_s: float = _option(
+        "limits",
+        SECONDS,
+        15.0,
+        "Time for a client to send the head of a request.",
+        names=("READ_HEADER_TIMEOUT",),
+        flags=("--read-header-timeout",),
+    )
+    body_timeout_s: float = _option("limits", SECONDS, 60.0, "Longest silence of a client inside a body, either way.")
+    idle_timeout_s: float = _option(
+        "limits", SECONDS, 75.0, "Time an idle connection is kept.", names=("IDLE_TIMEOUT",), flags=("--idle-timeout",)
+    )
+    drain_timeout_s: float = _option(
+        "limits",
+        SECONDS,
+        30.0,
+        "Time for requests under way when the server stops.",
+        names=("SHUTDOWN_TIMEOUT",),
+        flags=("--shutdown-timeout",),
+    )
+    silence_s: float = _option(
+        "limits", SECONDS, 5.0, "A worker whose event loop stands still for this long is replaced."
+    )
+    log_level: str = _option(
+        "log", choice("debug", "info", "warning", "error"), "info", "Least severe message that is logged.", live=True
+    )
+    log_json: bool = _option("log", SWITCH, False, "Log lines as JSON objects.", flags=("--json",))
+    quiet: bool = _option("log", SWITCH, False, "No banner at start.", flags=("--quiet", "-q"))
+    anonymous: bool = _option("log", SWITCH, False, "Hide bucket and object names in the log.", flags=("--anonymous",))
+
+    @property
+    def default_credentials(self) -> bool:
+        """Whether the password is the one that everybody knows."""
+        return self.root_user == DEFAULT_USER and self.root_password == DEFAULT_PASSWORD
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{o.name}={display(o, getattr(self, o.name))}" for o in OPTIONS)
+        return f"Settings({shown})"
+
+
+def _describe(field: dataclasses.Field[Any]) -> Option:
+    more = dict(field.metadata)
+    own = field.name.removesuffix("_s").upper()
+    names = more.pop("names", (own,))
+    if own not in names:
+        names = (*names, own)
+    return Option(name=field.name, default=field.default, names=names, **more)
+
+
+OPTIONS: tuple[Option, ...] = tuple(_describe(field) for field in dataclasses.fields(Settings))
+BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def display(option: Option, value: Any) -> str:
+    """The value as text for people; secrets masked."""
+    return '"********"' if option.secret else option.kind.show(value)
