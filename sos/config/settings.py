@@ -93,10 +93,8 @@ class Settings:
         names=("ERASURE_SET_DRIVE_COUNT",),
     )  # fmt: skip
     reserve_bytes: int = _option(
-        "storage", SIZE, 64 << 20, "Space kept free on each drive so that deletes and recovery always work.",
-    )  # fmt: skip
-    index_bytes_max: int = _option(
-        "storage", SIZE, 1 << 40, "Largest index of a drive; fixed when the drive is first formatted. It takes space only as it fills.",
+        "storage", SIZE, 0,
+        "Space kept free on each drive so that deletes and recovery always work; 0 is 1/256 of it, 16 MiB to 1 GiB.",
     )  # fmt: skip
     inline_bytes_max: int = _option(
         "storage", SIZE, 128 << 10, "Objects up to this size are stored in the index, beside their record."
@@ -115,7 +113,7 @@ class Settings:
         "limits", COUNT, 0, "Requests under way in one worker before others are asked to slow down; 0 is 512.",
         names=("API_REQUESTS_MAX",),
     )  # fmt: skip
-    connections_max: int = _option("limits", COUNT, 8192, "Open client connections of one worker.")
+    connections_max: int = _option("limits", COUNT, 16384, "Open client connections of one worker.")
     head_timeout_s: float = _option(
         "limits",
         SECONDS,
@@ -124,9 +122,9 @@ class Settings:
         names=("READ_HEADER_TIMEOUT",),
         flags=("--read-header-timeout",),
     )
-    body_timeout_s: float = _option("limits", SECONDS, 60.0, "Longest silence of a client inside a body, either way.")
+    body_timeout_s: float = _option("limits", SECONDS, 30.0, "Longest silence of a client inside a body, either way.")
     idle_timeout_s: float = _option(
-        "limits", SECONDS, 75.0, "Time an idle connection is kept.", names=("IDLE_TIMEOUT",), flags=("--idle-timeout",)
+        "limits", SECONDS, 120.0, "Time an idle connection is kept.", names=("IDLE_TIMEOUT",), flags=("--idle-timeout",)
     )
     drain_timeout_s: float = _option(
         "limits",

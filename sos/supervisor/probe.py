@@ -1,0 +1,78 @@
+"""Which of several drives a worker died of: a child reads each past the page cache.
+
+Used where the pulse page of a dead worker names more than one drive. A device that is gone, or a file system that has
+shut down, fails every such read; a drive that does not answer in time is taken for bad as well.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+
+from .processes import Child, spawn
+
+PATIENCE_S = 2.0
+READ_BYTES = 65_536
+#: Newest volumes of a drive that are sampled.
+VOLUMES_MAX = 16
+
+
+def bad_drives(paths: Sequence[str]) -> list[int]:
+    """Indices of the drives that fail or do not answer."""
+    children = [spawn(lambda path=path: _read(path)) for path in paths]  # type: ignore[misc]
+    until_s = time.monotonic() + PATIENCE_S
+    return [i for i, child in enumerate(children) if _verdict(child, until_s) != 0]
+
+
+def _verdict(child: Child, until_s: float) -> int:
+    """Exit code of the child; -1 when it did not end in time (it is then left to the kernel)."""
+    while time.monotonic() < until_s:
+        code = child.reap()
+        if code is not None:
+            return code
+        time.sleep(0.005)
+    child.send(signal.SIGKILL)
+    os.close(child.pidfd)
+    return -1
+
+
+def _read(path: str) -> int:
+    buffer = mmap.mmap(-1, READ_BYTES)
+    try:
+        for name in _files(path):
+            _sample(name, buffer)
+    except OSError:
+        return 1
+    return 0
+
+
+def _files(path: str) -> Iterator[str]:
+    """The identity, the index and the newest volumes."""
+    root = os.path.join(path, ".sos")
+    yield os.path.join(root, "format.json")
+    yield os.path.join(root, "index", "data.mdb")
+    volumes = os.path.join(root, "volumes")
+    rows = [(entry.stat().st_mtime_ns, entry.path) for entry in os.scandir(volumes)]
+    yield from (name for _, name in sorted(rows, reverse=True)[:VOLUMES_MAX])
+
+
+def _sample(name: str, buffer: mmap.mmap) -> None:
+    fd = _open(name)
+    try:
+        size = os.fstat(fd).st_size
+        for offset in {0, size // 2 // READ_BYTES * READ_BYTES}:
+            os.preadv(fd, [buffer], offset)
+    finally:
+        os.close(fd)
+
+
+def _open(name: str) -> int:
+    try:
+        return os.open(name, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno != 22:  # EINVAL: a file system without O_DIRECT
+            raise
+        return os.open(name, os.O_RDONLY | os.O_CLOEXEC)

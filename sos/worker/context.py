@@ -1,0 +1,53 @@
+"""What a worker gets from its supervisor, and what it gives back."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..base.pages import Pages
+from ..config.settings import Settings
+
+
+@dataclass(slots=True)
+class WorkerContext:
+    """Everything that was made before the fork.
+
+    :param slot: 0 … workers - 1; worker ``set % workers`` owns a set
+    :param workers: number of slots
+    :param incarnation: grows with every start of any worker since the server started
+    :param settings: replaced by a reload
+    :param pages: shared by all processes
+    :param formation: the deployment and its drives, as found before the fork
+    :param api_sockets: listening sockets of this slot; the supervisor keeps its own copies, so do not shut them down
+    :param mesh_socket: listening unix socket of this slot
+    :param mesh_addresses: where each slot's mesh socket listens
+    :param load: reads the settings anew; raises ConfigError
+    """
+
+    slot: int
+    workers: int
+    incarnation: int
+    settings: Settings
+    pages: Pages
+    formation: Any
+    api_sockets: Sequence[socket.socket]
+    mesh_socket: socket.socket
+    mesh_addresses: Sequence[str]
+    load: Callable[[], Settings]
+
+
+class Running(Protocol):
+    """A worker that serves."""
+
+    async def drain(self, timeout_s: float) -> None:
+        """Accept nothing new, finish what is under way within the time, close everything."""
+
+    async def reload(self) -> None:
+        """Take over ``context.settings`` and certificates, as far as they can change while serving."""
+
+
+Start = Callable[[WorkerContext], Awaitable[Running]]
+"""Builds the worker and returns once it serves. Raising stops the server at its first start."""
