@@ -66,6 +66,7 @@ class Group:
     :param last: its last position afterwards
     :param rows: replicated changes, in order (a later row of the same key wins)
     :param own_rows: this drive's own rows (its shards of inline objects; ``local`` state)
+    :param frees: the group only gives space back (deletes, trimming): taken also below the reserve
     """
 
     epoch: int
@@ -73,6 +74,7 @@ class Group:
     last: Position
     rows: Sequence[Row]
     own_rows: Sequence[Row] = field(default=())
+    frees: bool = False
 
 
 class ReadTxn(Protocol):
@@ -84,7 +86,9 @@ class ReadTxn(Protocol):
 
     def get(self, table: str, key: bytes) -> bytes | None: ...
 
-    def scan(self, table: str, start: bytes, stop: bytes | None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    def scan(
+        self, table: str, start: bytes, stop: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with ``start <= key < stop`` (to the end where stop is None) in key order, or from the end down."""
 
     def close(self) -> None:

@@ -1,0 +1,359 @@
+"""The index of one drive: an LMDB environment.
+
+Invariants:
+
+1. An environment is opened once per process, after the fork, and only one thread writes at a time (LMDB's own
+   lock holds between processes as well; the epoch decides who may).
+2. A transaction changes rows and ``local/last`` together or not at all.
+3. Blocks are reserved ahead of use, so a full disk is known before a commit, and a part of them (``kept``) is
+   left to groups that only free: a full drive can still be emptied.
+4. After a failed commit nothing more is written until the drive is opened again: what the device kept is unknown.
+   A commit refused for lack of space has changed nothing and does not count as failed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import lmdb
+
+from ..domain.errors import DriveBehind, DriveFault, DriveFenced, DriveFull
+from . import layout, local
+from .engine import TABLES, Group, Position, Row
+from .faults import FULL, fault_of
+from .libc import fallocate
+
+READERS_MAX = 4096
+TABLES_MAX = 64
+PAGE_BYTES = 4096
+KEPT_BYTES_MIN = 4 << 20
+KEPT_BYTES_MAX = 16 << 20
+#: A commit that failed with EIO while less than this is free failed for lack of space.
+NEARLY_FULL_BYTES = 1 << 20
+#: Pages that one changed row may copy on its way to the root, for the estimate before a commit.
+PAGES_PER_ROW = 4
+GROUP_BYTES = 64 * PAGE_BYTES
+
+_KNOWN = frozenset(TABLES)
+
+
+def kept_bytes(total: int) -> int:
+    """Bytes reserved ahead for groups that only free, and the step of growth, on a drive of ``total`` bytes."""
+    return min(KEPT_BYTES_MAX, max(KEPT_BYTES_MIN, total // 512))
+
+
+class IndexRead:
+    """A snapshot. See :class:`~sos.drive.engine.ReadTxn`."""
+
+    __slots__ = ("_get", "_last", "_path", "_tables", "_txn")
+
+    def __init__(self, txn: Any, tables: dict[str, Any], path: str) -> None:
+        self._txn = txn
+        self._get = txn.get
+        self._tables = tables
+        self._path = path
+        self._last: Position | None = None
+
+    @property
+    def last(self) -> Position:
+        if self._last is None:
+            self._last = local.open_last(self.get("local", local.LAST))
+        return self._last
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._get(key, None, self._tables[table])
+        except lmdb.BadValsizeError:
+            return None  # an empty or overlong key cannot have been stored
+        except lmdb.Error as error:
+            raise DriveFault(f"{self._path}: index read: {error}", path=self._path) from error
+        return value
+
+    def scan(
+        self, table: str, start: bytes, stop: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            cursor = self._txn.cursor(self._tables[table])
+            yield from _backward(cursor, start, stop) if reverse else _forward(cursor, start, stop)
+        except lmdb.Error as error:
+            raise DriveFault(f"{self._path}: index scan: {error}", path=self._path) from error
+
+    def close(self) -> None:
+        self._txn.abort()
+
+
+def _forward(cursor: Any, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+    if not (cursor.set_range(start) if start else cursor.first()):
+        return
+    if stop is None:
+        yield from cursor.iternext()
+        return
+    for item in cursor.iternext():
+        if item[0] >= stop:
+            return
+        yield item
+
+
+def _backward(cursor: Any, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+    found = cursor.prev() if stop is not None and cursor.set_range(stop) else cursor.last()
+    if not found:
+        return
+    for item in cursor.iterprev():
+        if item[0] < start:
+            return
+        yield item
+
+
+class Index:
+    """One open environment."""
+
+    def __init__(self, root: str, map_bytes: int, writer: bool, reserve_bytes: int = 0) -> None:
+        """
+        :param root: the drive's directory
+        :param map_bytes: from the drive's identity, the same in every process
+        :param writer: whether ``apply`` and its kin may be called; others open for reading only
+        :param reserve_bytes: free bytes of the file system below which only freeing groups are taken
+        :raises DriveFault: it cannot be opened
+        """
+        self._path = root
+        self._directory = os.path.join(root, layout.ROOT, layout.INDEX)
+        self._reserve_bytes = reserve_bytes
+        self._failed = False
+        self._fd = -1
+        self._environment = _environment(self._directory, map_bytes, writer, root)
+        try:
+            self._tables: dict[str, Any] = {name: self._table(name) for name in TABLES}
+            self._local = self._tables["local"]
+            if writer:
+                # a second descriptor of data.mdb is harmless: LMDB's locks are on lock.mdb
+                self._fd = os.open(os.path.join(self._directory, layout.INDEX_DATA), os.O_RDWR)
+                self._allocated = os.fstat(self._fd).st_size
+                self._kept_bytes = kept_bytes(self._total())
+                self._make_room(GROUP_BYTES, frees=True)
+        except (OSError, lmdb.Error) as error:
+            self.close()
+            raise DriveFault(f"{root}: index open: {error}", path=root) from error
+
+    def _table(self, name: str) -> Any:
+        return self._environment.open_db(name.encode(), create=False)
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def begin(self) -> IndexRead:
+        """:raises DriveFault: all reader slots are taken, or the environment is damaged"""
+        try:
+            return IndexRead(self._environment.begin(), self._tables, self._path)
+        except lmdb.Error as error:
+            raise DriveFault(f"{self._path}: index begin: {error}", path=self._path) from error
+
+    def state(self) -> tuple[int, Position, bool]:
+        """Promised epoch, last position, and whether the drive votes.
+
+        :raises BadRow: a row of ``local`` is damaged
+        """
+        txn = self.begin()
+        try:
+            promised = local.open_promised(txn.get("local", local.PROMISED))
+            return promised, txn.last, local.open_voting(txn.get("local", local.VOTING))
+        finally:
+            txn.close()
+
+    def reader_check(self) -> int:
+        """Free the slots of dead processes, whose snapshots would keep pages from reuse. The number freed."""
+        try:
+            return int(self._environment.reader_check())
+        except lmdb.Error as error:
+            raise DriveFault(f"{self._path}: reader check: {error}", path=self._path) from error
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    def apply(self, group: Group) -> None:
+        """See :meth:`~sos.drive.engine.DriveEngine.apply`."""
+        changes = _plan(group)
+        self._check_usable()
+        self._make_room(_growth(group), group.frees)
+        try:
+            with self._environment.begin(write=True) as txn:
+                self._check_fence(txn, group.epoch)
+                self._check_position(txn, group.expect)
+                # no lock between drives here: a page of a hung drive's index would hold up all of them
+                self._put(txn, changes)
+                txn.put(local.LAST, local.seal_last(group.last), db=self._local)
+        except lmdb.BadValsizeError as error:
+            raise ValueError("a key must have 1 to 511 bytes") from error
+        except lmdb.Error as error:
+            raise self._commit_fault(error) from error
+
+    def promise(self, epoch: int) -> Position:
+        """See :meth:`~sos.drive.engine.DriveEngine.promise`."""
+        self._check_usable()
+        try:
+            with self._environment.begin(write=True) as txn:
+                promised = local.open_promised(txn.get(local.PROMISED, db=self._local))
+                if promised > epoch:
+                    raise DriveFenced(
+                        f"{self._path}: epoch {promised} is promised, {epoch} comes late", path=self._path
+                    )
+                txn.put(local.PROMISED, local.seal_promised(epoch), db=self._local)
+                return local.open_last(txn.get(local.LAST, db=self._local))
+        except lmdb.Error as error:
+            raise self._commit_fault(error) from error
+
+    def set_voting(self, epoch: int, voting: bool) -> None:
+        """See :meth:`~sos.drive.engine.DriveEngine.set_voting`."""
+        self._check_usable()
+        try:
+            with self._environment.begin(write=True) as txn:
+                self._check_fence(txn, epoch)
+                txn.put(local.VOTING, local.seal_voting(voting), db=self._local)
+        except lmdb.Error as error:
+            raise self._commit_fault(error) from error
+
+    def _check_usable(self) -> None:
+        if self._fd < 0:
+            raise DriveFault(f"{self._path}: the index is open for reading only", path=self._path)
+        if self._failed:
+            raise DriveFault(f"{self._path}: a commit failed; the drive must be opened again", path=self._path)
+        # a removed drive must not acknowledge what goes with its last descriptor
+        if os.fstat(self._fd).st_nlink == 0:
+            raise DriveFault(f"{self._path}: the index was removed", path=self._path)
+
+    def _check_fence(self, txn: Any, epoch: int) -> None:
+        promised = local.open_promised(txn.get(local.PROMISED, db=self._local))
+        if promised != epoch:
+            raise DriveFenced(f"{self._path}: epoch {promised} is promised, not {epoch}", path=self._path)
+
+    def _check_position(self, txn: Any, expect: Position) -> None:
+        last = local.open_last(txn.get(local.LAST, db=self._local))
+        if last != expect:
+            raise DriveBehind(f"{self._path}: last is {tuple(last)}, expected {tuple(expect)}", path=self._path)
+
+    def _put(self, txn: Any, changes: dict[str, dict[bytes, bytes | None]]) -> None:
+        for table, rows in changes.items():
+            db = self._tables[table]
+            ordered = sorted(rows.items())
+            with txn.cursor(db) as cursor:
+                cursor.putmulti([item for item in ordered if item[1] is not None])
+            for key, value in ordered:
+                if value is None:
+                    txn.delete(key, db=db)
+
+    # -- space -------------------------------------------------------------------------------------
+
+    def _total(self) -> int:
+        status = os.fstatvfs(self._fd)
+        return status.f_blocks * status.f_frsize
+
+    def _free(self) -> int:
+        status = os.fstatvfs(self._fd)
+        return status.f_bavail * status.f_frsize
+
+    def _make_room(self, growth: int, frees: bool) -> None:
+        """Reserve blocks for ``growth`` bytes more, or refuse. A freeing group is always tried: LMDB uses free pages first.
+
+        :raises DriveFull: not a freeing group, and the reserve would be touched
+        """
+        used = (self._environment.info()["last_pgno"] + 1) * PAGE_BYTES
+        needed = used + growth + self._kept_bytes
+        if needed > self._allocated:
+            self._grow(needed)
+        if frees:
+            return
+        if needed > self._allocated or self._free() < self._reserve_bytes:
+            raise DriveFull(f"{self._path}: no space for the index", path=self._path)
+
+    def _grow(self, needed: int) -> None:
+        """Reserve up to ``needed`` bytes and one step ahead of it, or only ``needed``, or leave it as it is."""
+        for end in (needed + self._kept_bytes, needed):
+            try:
+                fallocate(self._fd, 0, self._allocated, end - self._allocated)
+            except OSError as error:
+                if error.errno == errno.EOPNOTSUPP:
+                    self._allocated = end
+                    return
+                if error.errno not in FULL:
+                    raise fault_of(error, "reserve index", self._path) from error
+            else:
+                self._allocated = end
+                return
+
+    def _commit_fault(self, error: lmdb.Error) -> DriveFault:
+        code = getattr(error, "code", 0)
+        text = f"{self._path}: index commit: {error}"
+        full = isinstance(error, lmdb.MapFullError) or code in FULL
+        if full or (code == errno.EIO and self._free() < NEARLY_FULL_BYTES):
+            return DriveFull(text, path=self._path)
+        self._failed = True
+        return DriveFault(text, path=self._path)
+
+    def close(self) -> None:
+        """Idempotent. Snapshots that are still open become unusable."""
+        self._environment.close()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _environment(directory: str, map_bytes: int, writer: bool, root: str) -> Any:
+    try:
+        return lmdb.open(
+            directory,
+            map_size=map_bytes,
+            readonly=not writer,
+            create=False,
+            max_readers=READERS_MAX,
+            max_dbs=TABLES_MAX,
+            max_spare_txns=1,
+        )
+    except lmdb.Error as error:
+        raise DriveFault(f"{root}: index open: {error}", path=root) from error
+
+
+def _plan(group: Group) -> dict[str, dict[bytes, bytes | None]]:
+    """Changes by table; the last one of a key wins.
+
+    :raises ValueError: a row belongs to the engine, or to no table
+    """
+    changes: dict[str, dict[bytes, bytes | None]] = {}
+    for rows in (group.rows, group.own_rows):
+        for table, key, value in rows:
+            changes.setdefault(table, {})[key] = value
+    if not changes.keys() <= _KNOWN:
+        raise ValueError(f"no such table: {sorted(changes.keys() - _KNOWN)}")
+    if not local.RESERVED.isdisjoint(changes.get("local", {})):
+        raise ValueError("promised, last and voting are written by the engine only")
+    return changes
+
+
+def _growth(group: Group) -> int:
+    """An upper estimate of the bytes a commit may add to the file."""
+    return GROUP_BYTES + _rows_growth(group.rows) + _rows_growth(group.own_rows)
+
+
+def _rows_growth(rows: Sequence[Row]) -> int:
+    return sum(PAGES_PER_ROW * PAGE_BYTES + len(row.value or b"") for row in rows)
+
+
+def create_index(root: str, map_bytes: int, voting: bool) -> None:
+    """Make an empty index with all tables, durable, closed again.
+
+    :param voting: whether the drive has a vote at once (a new deployment) or not (it joins one)
+    :raises DriveFault: the device failed
+    """
+    directory = os.path.join(root, layout.ROOT, layout.INDEX)
+    try:
+        # lib_version 0: data format 1, which every LMDB 0.9 reads
+        with lmdb.open(
+            directory, map_size=map_bytes, max_dbs=TABLES_MAX, max_readers=READERS_MAX, lib_version=0
+        ) as made:
+            tables = {name: made.open_db(name.encode()) for name in TABLES}
+            with made.begin(write=True, db=tables["local"]) as txn:
+                txn.put(local.PROMISED, local.seal_promised(0))
+                txn.put(local.LAST, local.seal_last(Position(0, 0)))
+                txn.put(local.VOTING, local.seal_voting(voting))
+    except lmdb.Error as error:
+        kind = DriveFull if getattr(error, "code", 0) in FULL else DriveFault
+        raise kind(f"{root}: index create: {error}", path=root) from error

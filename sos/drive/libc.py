@@ -1,0 +1,67 @@
+"""The system calls that Python does not offer, or offers without dropping the GIL."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+FALLOC_KEEP_SIZE = 1
+FALLOC_PUNCH_HOLE = 2
+MADV_DONTNEED = 4
+MADV_POPULATE_READ = 22
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+_libc.madvise.argtypes = (ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int)
+
+
+class _Buffer(ctypes.Structure):
+    """``Py_buffer``, of which only the address is of interest."""
+
+    _fields_ = [
+        ("buf", ctypes.c_void_p),
+        ("obj", ctypes.py_object),
+        ("len", ctypes.c_ssize_t),
+        ("itemsize", ctypes.c_ssize_t),
+        ("readonly", ctypes.c_int),
+        ("ndim", ctypes.c_int),
+        ("format", ctypes.c_char_p),
+        ("shape", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("suboffsets", ctypes.c_void_p),
+        ("internal", ctypes.c_void_p),
+    ]
+
+
+def address_of(exporter: object) -> int:
+    """The address of a buffer, also of a read-only one (``from_buffer`` refuses those)."""
+    buffer = _Buffer()
+    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(exporter), ctypes.byref(buffer), 0)
+    try:
+        return int(buffer.buf or 0)
+    finally:
+        ctypes.pythonapi.PyBuffer_Release(ctypes.byref(buffer))
+
+
+def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
+    """fallocate(2), never glibc's emulation by writing.
+
+    :raises OSError: also ``EOPNOTSUPP`` where the file system cannot
+    """
+    while _libc.fallocate(fd, mode, offset, length) != 0:
+        code = ctypes.get_errno()
+        if code != errno.EINTR:
+            raise OSError(code, os.strerror(code))
+
+
+def madvise(address: int, length: int, advice: int) -> None:
+    """madvise(2) without the GIL, so that a page fault on a slow drive stops one thread only.
+
+    :raises OSError: for ``MADV_POPULATE_READ`` ``EFAULT`` (the device failed, or the range is beyond the file),
+        ``EHWPOISON``, ``EINVAL`` on a kernel before 5.14
+    """
+    while _libc.madvise(address, length, advice) != 0:
+        code = ctypes.get_errno()
+        if code not in (errno.EINTR, errno.EAGAIN):
+            raise OSError(code, os.strerror(code))
