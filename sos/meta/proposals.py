@@ -146,6 +146,12 @@ class DropExtents(Proposal, frozen=True, kw_only=True):
     keys: tuple[bytes, ...]
 
 
+class DropUndo(Proposal, frozen=True, kw_only=True):
+    """The undo window of these removals has passed: forget them and what was kept for them. Keys as in ``undo``."""
+
+    keys: tuple[bytes, ...]
+
+
 AnyProposal = (
     PutObject
     | DeleteObject
@@ -161,6 +167,7 @@ AnyProposal = (
     | FenceBucket
     | PutSystem
     | DropExtents
+    | DropUndo
 )
 
 

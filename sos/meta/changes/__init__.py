@@ -1,0 +1,1 @@
+"""What each proposal changes, by kind. Pure; ``sos/meta/transitions.py`` is the way in."""

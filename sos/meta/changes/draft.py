@@ -1,0 +1,150 @@
+"""The changes of one operation while it is being decided: reads see what it has written already.
+
+Invariants, held by whoever changes rows only through the methods here:
+
+D1  The counters of a bucket are exact after every operation: each row added or removed is counted in the same draft.
+D2  A link row exists in a table exactly while its child range holds a row of that table.
+D3  An extent is live exactly while a record refers to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from ...domain.errors import InternalFault, QuotaExceeded
+from ...drive.engine import Row
+from .. import keys
+from ..records import BucketRecord, CounterRecord, DataRef, ExtentRecord
+from ..rows import open_counter, open_extent, open_row, seal
+from ..walk import View
+
+_FIELDS = len(CounterRecord.__struct_fields__)
+OBJECTS, VERSIONS, MARKERS, SIZE, UPLOADS, UPLOAD_SIZE = range(_FIELDS)
+
+
+@dataclass(slots=True)
+class Draft:
+    """One operation under decision.
+
+    :param bucket_id: the bucket whose rows it may change
+    :param order: the operation's sequence
+    :param undo_ns: length of the undo window, 0 = off
+    """
+
+    view: View
+    bucket: BucketRecord | None
+    bucket_id: int
+    order: int
+    now_ns: int
+    undo_ns: int = 0
+    rows: dict[tuple[str, bytes], bytes | None] = field(default_factory=dict)
+    usage: dict[str, list[int]] = field(default_factory=dict)
+    inline_id: bytes = b""
+    inline: tuple[bytes, ...] = ()
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        found = self.rows.get((table, key), self)
+        return self.view.get(table, key) if isinstance(found, Draft) else found
+
+    def put(self, table: str, key: bytes, record: object) -> None:
+        self.rows[table, key] = seal(key, record)
+
+    def drop(self, table: str, key: bytes) -> None:
+        self.rows[table, key] = None
+
+    def first(self, table: str, start: bytes, stop: bytes | None) -> tuple[bytes, bytes] | None:
+        """The first stored row of a range that this draft has not removed. Rows that it adds are not seen."""
+        for row, value in self.view.scan(table, start, stop):
+            if self.rows.get((table, row), value) is not None:
+                return row, value
+        return None
+
+    def count(self, storage_class: str, what: int, by: int) -> None:
+        """Add to a counter of the bucket."""
+        self.usage.setdefault(storage_class, [0] * _FIELDS)[what] += by
+
+    # -- payloads ----------------------------------------------------------------------------------
+
+    def keep(self, data: DataRef | None, extent: int, inline: tuple[bytes, ...]) -> None:
+        """A payload is referred to from now on."""
+        if data is None:
+            return
+        if data.volume:
+            self.put("extents", keys.extent_row(data.volume, data.offset), ExtentRecord(data.data_id, extent))
+        else:
+            self.inline_id, self.inline = data.data_id, inline
+
+    def free(self, data: DataRef | None, undoable: bool = False) -> None:
+        """A payload is not referred to any more. While it can be undone, inline shards stay and the extent, marked
+        freed, is not punched (DESIGN §4)."""
+        if data is None:
+            return
+        if not data.volume:
+            if not undoable:
+                self.drop("inline", data.data_id)
+            return
+        row = keys.extent_row(data.volume, data.offset)
+        value = self.get("extents", row)
+        extent = None if value is None else open_extent(row, value)
+        if extent is None or extent.data_id != data.data_id:
+            raise InternalFault("a record refers to an extent that is not its own", row=row.hex())
+        freed = msgspec.structs.replace(extent, freed_seq=self.order, freed_ns=self.now_ns)
+        self.put("extents", row, freed)
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def check_quota(self, elsewhere: int) -> None:
+        """:raises QuotaExceeded: the operation adds bytes and the bucket would hold more than its quota"""
+        quota = self.bucket.quota_bytes if self.bucket is not None else 0
+        added = sum(u[SIZE] + u[UPLOAD_SIZE] for u in self.usage.values())
+        if not quota or added <= 0:
+            return
+        held = 0
+        for row, value in self.view.scan("counters", *keys.of_bucket(self.bucket_id)):
+            counter = open_row(row, value, CounterRecord)
+            held += counter.size + counter.upload_size
+        if elsewhere + held + added > quota:
+            raise QuotaExceeded(quota=quota, size=elsewhere + held)
+
+    def settle_counters(self) -> None:
+        """Write the counters (D1); one that is all zero has no row."""
+        for storage_class, changes in self.usage.items():
+            if not any(changes):
+                continue
+            row = keys.counter_row(self.bucket_id, storage_class)
+            before = msgspec.structs.astuple(open_counter(row, self.get("counters", row)))
+            after = [a + b for a, b in zip(before, changes, strict=True)]
+            if min(after) < 0:
+                raise InternalFault("a counter would fall below zero", row=row.hex())
+            if any(after):
+                self.put("counters", row, CounterRecord(*after))
+            else:
+                self.drop("counters", row)
+
+    def settle_links(self, key: bytes) -> None:
+        """Add and remove the link rows of ``key``, the only object key of this draft (D2)."""
+        if len(key) * 2 <= keys.CHUNK_BYTES or not (links := keys.place(self.bucket_id, key).links):
+            return
+        for table in ("current", "versions", "uploads"):
+            changes = [value for (name, _), value in self.rows.items() if name == table]
+            if any(value is not None for value in changes):
+                self._add_links(table, links)
+            elif changes:
+                self._remove_links(table, links)
+
+    def _add_links(self, table: str, links: tuple[keys.Link, ...]) -> None:
+        for link in links:
+            if self.get(table, link.row) is None:
+                self.put(table, link.row, link.child)
+
+    def _remove_links(self, table: str, links: tuple[keys.Link, ...]) -> None:
+        for link in reversed(links):
+            child = keys.level(self.bucket_id, link.child)
+            if self.first(table, child, keys.after_prefix(child)) is not None:
+                return
+            self.drop(table, link.row)
+
+    def result(self) -> list[Row]:
+        return [Row(table, key, value) for (table, key), value in self.rows.items()]
