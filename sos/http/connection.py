@@ -27,8 +27,8 @@ from .head import Head, parse_head
 from .message import Reply, Request
 from .raw_body import ChunkedBody, FixedBody
 from .refusals import REFUSALS, Refused
-from .sender import Sender, send_secure
-from .wire import Wire
+from .sender import LOOP_BYTES_MAX, Sender, send_secure
+from .wire import Wire, in_pool
 
 if TYPE_CHECKING:
     from .shell import Shell
@@ -190,7 +190,7 @@ class Connection(Wire):
         if self.lost:
             return
         if not keep:
-            if body.unread:
+            if body.unread or self.buffer:
                 self._linger()
             else:
                 self._close()
@@ -198,16 +198,15 @@ class Connection(Wire):
         self._skip = body.left
         self._deadline = self.loop.time() + (self.limits.head_s if self._skip else self.limits.idle_s)
         self.resume()
-        if self.buffer:
-            self._advance()
-        elif self._shell.draining:
+        self._advance()
+        if self._state is State.IDLE and (self.ended or (self._shell.draining and not self.buffer)):
             self._close()
 
     # -- replies -----------------------------------------------------------------------------------------
 
     async def _send(self, head: Head, request: Request, body: FixedBody | ChunkedBody, reply: Reply) -> bool:
         """Send the reply; whether the connection can be kept."""
-        keep = head.keep_alive and not reply.close and not self._shell.draining and not self.ended
+        keep = head.keep_alive and not reply.close and not self._shell.draining
         if body.unread and (head.chunked or body.awaiting_continue or body.left > self.limits.drain_bytes_max):
             keep = False
         without = head.method == "HEAD" or reply.status in (204, 304)
@@ -244,15 +243,20 @@ class Connection(Wire):
     async def _send_stream(self, head: Head, request: Request, reply: Reply, keep: bool, without: bool) -> None:
         stream = reply.body
         assert not isinstance(stream, bytes)
-        start = self._head(head, request, reply, stream.length, keep)
         pool = self._shell.get_pool
-        if without:
-            stream.close()
-            self.write(start)
-        elif self.secure:
-            await send_secure(self, start, reply.first, stream, pool)
-        else:
-            await Sender(self, start, reply.first, stream, pool).run()
+        try:
+            start = self._head(head, request, reply, stream.length, keep)
+            if without:
+                self.write(start)
+            elif self.secure:
+                await send_secure(self, start, reply.first, stream, pool)
+            else:
+                await Sender(self, start, reply.first, stream, pool).run()
+        finally:
+            if stream.length <= LOOP_BYTES_MAX:
+                stream.close()
+            else:
+                await in_pool(pool, stream.close)
 
     async def _send_late(self, head: Head, request: Request, reply: Reply, keep: bool) -> bool:
         """White space until the body is there. The XML declaration must precede it, so it is sent first."""
@@ -305,7 +309,7 @@ class Connection(Wire):
         reply = self._shell.render_error(code, status, request_id, resource)
         payload = reply.body if isinstance(reply.body, bytes) else b""
         start = self._shell.heads.write(reply.status, reply.headers, request_id, len(payload), True, False, now_ns)
-        log.info("refused %s %s, request_id=%s, peer=%s", status, code, request_id, self.peer)
+        log.debug("refused %s %s, request_id=%s, peer=%s", status, code, request_id, self.peer)
         self.write(start if bodyless else start + payload)
         self._linger()
 
@@ -319,7 +323,7 @@ class Connection(Wire):
             self._close()
             return
         self._deadline = self.loop.time() + self.limits.linger_s
-        if not self.secure:
+        if not self.secure and not self.transport.is_closing():
             self.transport.write_eof()
         self.resume()
 

@@ -28,6 +28,7 @@ class Limits:
     :param late_s: between two white-space bytes of a late reply
     :param thread_wait_ms: how long a thread waits for the next bytes of a body, in all per fill, before it is given up
         and readiness is awaited on the loop
+    :param sweep_s: between two looks for connections past their time
     """
 
     connections_max: int = 16_384
@@ -46,6 +47,7 @@ class Limits:
     linger_bytes_max: int = 64 * 1024 * 1024
     late_s: float = 10.0
     thread_wait_ms: int = 20
+    sweep_s: float = 1.0
 
 
 class Patience:

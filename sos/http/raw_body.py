@@ -214,7 +214,7 @@ class FixedBody(_Body):
             while not buffer:
                 await self._more()
             data = self._take(min(most, self.left, len(buffer)))
-        self.left -= len(data)
+        self._received(len(data))
         return data
 
     async def fill(self, views: Sequence[memoryview], then: Callable[[], None] | None = None) -> None:
@@ -234,6 +234,11 @@ class FixedBody(_Body):
             self.left -= self._pour(wanted, self.left)
         await self._conclude(then, total)
 
+    def _received(self, count: int) -> None:
+        self.left -= count
+        if self._raw and not self.left:
+            self._wire.resume()  # so that a disconnect is noticed while the handler goes on
+
     async def _receive(self, views: list[memoryview], then: Callable[[], None] | None) -> None:
         receiver = _Receiver(self._wire.hold(), views, then, self._wire.limits.thread_wait_ms)
         try:
@@ -243,7 +248,7 @@ class FixedBody(_Body):
                     receipt = await in_pool(self._pool, receiver.turn)
                 finally:
                     moved = receiver.moved - before
-                    self.left -= moved
+                    self._received(moved)
                     self._patience.progress(moved)
                 if receipt is Receipt.DONE:
                     return

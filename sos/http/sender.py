@@ -30,8 +30,8 @@ class StreamBroken(Exception):
 class Sender:
     """Sends one head and one stream over the second descriptor of a connection."""
 
-    __slots__ = ("_closing", "_future", "_left", "_loop", "_patience", "_pool", "_sent", "_slices", "_small", "_sock",
-                 "_stream", "_wire")  # fmt: skip
+    __slots__ = ("_closing", "_future", "_left", "_loop", "_patience", "_pool", "_sent", "_slices", "_sock", "_stream",
+                 "_wire")  # fmt: skip
 
     def __init__(self, wire: Wire, head: bytes, first: list[memoryview], stream: BodyStream, pool: Executor) -> None:
         self._wire = wire
@@ -41,36 +41,30 @@ class Sender:
         self._left = stream.length - sum(map(len, first))
         self._slices = [memoryview(head), *(view for view in first if len(view))]
         self._patience = Patience(wire.limits.reply_idle_s, wire.limits)
-        self._small = self._left == 0 and sum(map(len, self._slices)) <= LOOP_BYTES_MAX
         self._sent = 0
         self._closing = False
         self._future: asyncio.Future[bool] = wire.loop.create_future()
         self._sock: socket.socket | None = None
 
     async def run(self) -> None:
-        """Send all of it. The stream is closed in any case.
+        """Send all of it. The caller closes the stream.
 
         :raises ClientGone: the client left or took nothing for too long
         :raises StreamBroken: the stream has another length than announced
         :raises Exception: what ``next_batch`` raised. Unless it is ClientGone, the caller cuts the connection
         """
+        if self._left < 0:
+            raise StreamBroken("more bytes than announced")
+        await self._wire.flushed()
+        self._sock = self._wire.hold()
         try:
-            if self._left < 0:
-                raise StreamBroken("more bytes than announced")
-            await self._wire.flushed()
-            self._sock = self._wire.hold()
-            try:
-                if self._small and self._push():
-                    return
-                while not await self._thread():
+            done = small(self._left, self._slices) and self._push()
+            while not done:
+                done = await self._thread()
+                if not done:
                     await self._writable()
-            finally:
-                self._wire.release()
         finally:
-            if self._small:
-                self._stream.close()
-            else:
-                await in_pool(self._pool, self._stream.close)
+            self._wire.release()
 
     async def _thread(self) -> bool:
         """Let threads send until all is sent (True) or the socket is full (False)."""
@@ -148,24 +142,27 @@ class Sender:
             self._future.set_result(bool(done))
 
 
+def small(left: int, slices: list[memoryview]) -> bool:
+    """Whether the loop sends it all by itself."""
+    return left == 0 and sum(map(len, slices)) <= LOOP_BYTES_MAX
+
+
 async def send_secure(wire: Wire, head: bytes, first: list[memoryview], stream: BodyStream, pool: Executor) -> None:
     """The same over TLS, where the transport encrypts: batches come from a thread, pieces are copied to it.
 
     :raises ClientGone, StreamBroken: as :meth:`Sender.run`
     """
     left = stream.length
-    try:
-        wire.write(head)
-        batch = first or await in_pool(pool, stream.next_batch)
-        while left:
-            count = sum(map(len, batch))
-            if count == 0 or count > left:
-                raise StreamBroken(f"a batch of {count} bytes where {left} are left")
-            left -= count
-            for view in batch:
-                for at in range(0, len(view), TLS_PIECE_BYTES):
-                    wire.write(bytes(view[at : at + TLS_PIECE_BYTES]))
-                    await wire.flushed()
-            batch = await in_pool(pool, stream.next_batch) if left else []
-    finally:
-        await in_pool(pool, stream.close)
+    wire.write(head)
+    batch = first
+    while left:
+        batch = batch or await in_pool(pool, stream.next_batch)
+        count = sum(map(len, batch))
+        if count == 0 or count > left:
+            raise StreamBroken(f"a batch of {count} bytes where {left} are left")
+        left -= count
+        for view in batch:
+            for at in range(0, len(view), TLS_PIECE_BYTES):
+                wire.write(bytes(view[at : at + TLS_PIECE_BYTES]))
+                await wire.flushed()
+        batch = []

@@ -13,8 +13,6 @@ from .message import Handler
 from .refusals import RenderError, render_plain_error
 from .reply_head import HeadWriter
 
-SWEEP_S = 1.0
-
 
 class Shell:
     """Handler, pools, limits and the set of open connections.
@@ -54,11 +52,13 @@ class Shell:
         return f"{self._last_id:016X}"
 
     def admit(self, connection: Connection) -> bool:
-        """Note a new connection; False when there are too many."""
+        """Note a new connection; False when there are too many. Those far beyond the bound are not even told."""
         self.connections.add(connection)
         self._empty.clear()
         if self._sweep is None:
-            self._sweep = self.loop.call_later(SWEEP_S, self._check_all)
+            self._sweep = self.loop.call_later(self.limits.sweep_s, self._check_all)
+        if len(self.connections) > 2 * self.limits.connections_max:
+            connection.abort()
         return len(self.connections) <= self.limits.connections_max
 
     def forget(self, connection: Connection) -> None:
@@ -73,7 +73,7 @@ class Shell:
         for connection in list(self.connections):
             connection.check(now)
         if self.connections:
-            self._sweep = self.loop.call_later(SWEEP_S, self._check_all)
+            self._sweep = self.loop.call_later(self.limits.sweep_s, self._check_all)
 
     async def drain(self, timeout_s: float) -> int:
         """Let requests under way end, close the rest; cut what is left after ``timeout_s`` seconds.

@@ -4,8 +4,8 @@ Invariants:
 
 1. At most one coroutine waits at a time (``wait``, ``ready``, ``flushed``): requests of a connection are answered one
    after the other, and a body is read before its reply is sent.
-2. While a thread moves bytes over the second descriptor, the transport neither reads (``pause``) nor has unsent
-   bytes (``flushed``): the order of bytes is that of the calls.
+2. While a thread receives over the second descriptor, the transport does not read (``pause``); when one begins to
+   send, the transport has no unsent bytes (``flushed``). So the order of bytes is that of the calls.
 3. The second descriptor is closed by whoever is last: the loss of the connection or the ``release`` of its last
    holder. So a thread never touches a number that has come to mean another file.
 4. A write buffer limit of zero makes the transport write at once and tell us of every unsent byte.
@@ -19,7 +19,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from ..domain.errors import ClientGone
 from .limits import Limits, Patience
@@ -48,9 +48,8 @@ class Wire(asyncio.Protocol):
     # -- what the loop calls -------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self.transport = transport  # type: ignore[assignment]
-        transport.set_write_buffer_limits(high=0)  # type: ignore[attr-defined]
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=0)
         self.secure = transport.get_extra_info("sslcontext") is not None
         name = transport.get_extra_info("peername")
         self.peer = str(name[0]) if isinstance(name, tuple) else ""
