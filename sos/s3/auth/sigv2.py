@@ -1,0 +1,137 @@
+"""Signature version 2 in the ``Authorization`` header and in the query.
+
+Source: Amazon S3 Developer Guide, "Signing and authenticating REST requests" (HMAC-SHA1).
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+
+from ...http.message import Request
+from .accounts import find
+from .canonical import same
+from .errors import (
+    AuthorizationHeaderMalformed,
+    AuthorizationQueryParametersError,
+    MalformedDate,
+    MissingDate,
+    RequestExpired,
+    RequestTimeTooSkewed,
+    SignatureDoesNotMatch,
+)
+from .identity import UNSIGNED, Credentials, Identity, KeyLookup, Scheme
+from .moments import SKEW_S, parse_date
+from .query import percent_decode, uri_encode
+from .sigv4 import header_values
+
+MINIO_RESOURCES = frozenset(  # fmt: skip
+    {
+        "acl", "cors", "delete", "encryption", "legal-hold", "lifecycle", "location", "logging", "notification",
+        "partNumber", "policy", "requestPayment", "response-cache-control", "response-content-disposition",
+        "response-content-encoding", "response-content-language", "response-content-type", "response-expires",
+        "retention", "select", "select-type", "tagging", "torrent", "uploadId", "uploads", "versionId",
+        "versioning", "versions", "website"
+    }
+)
+"""Query names that MinIO clients sign."""
+
+RESOURCES = MINIO_RESOURCES | frozenset(  # fmt: skip
+    {
+        "accelerate", "analytics", "defaultObjectAcl", "intelligent-tiering", "inventory", "metrics",
+        "object-lock", "replication", "restore", "storageClass"
+    }
+)
+"""Query names that the AWS SDKs sign."""
+
+EXPIRES_DIGITS_MAX = 12
+
+
+def verify_header(
+    request: Request, pairs: list[tuple[str, str]], keys: KeyLookup, now_s: float, host_bucket: str = ""
+) -> Identity:
+    """Check ``Authorization: AWS access-key:signature``.
+
+    :param host_bucket: the bucket when it came in the host name
+    """
+    values = header_values(request)
+    access_key, _, signature = values["authorization"][len("AWS ") :].strip(" ").rpartition(":")
+    if not access_key or not signature or " " in access_key:
+        raise AuthorizationHeaderMalformed()
+    moment_s = _check_clock(values, now_s)
+    found = find(keys, access_key, values.get("x-amz-security-token", ""))
+    date = "" if "x-amz-date" in values else values.get("date", "")
+    head = _head(request, values, date)
+    sets = (RESOURCES, MINIO_RESOURCES)  # a header cannot be passed on like a presigned link: both may sign it
+    forms = [head + r for names in sets for r in _resources(request, pairs, names, host_bucket)]
+    _verify(found, forms, signature)
+    return Identity(access_key, False, Scheme.HEADER, 2, _payload(values), None, moment_s)
+
+
+def verify_presigned(
+    request: Request, pairs: list[tuple[str, str]], keys: KeyLookup, now_s: float, host_bucket: str = ""
+) -> Identity:
+    """Check ``?AWSAccessKeyId=…&Expires=…&Signature=…``."""
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in ("AWSAccessKeyId", "Expires", "Signature"):
+            if name in given:
+                raise AuthorizationQueryParametersError(f"More than one {name}.")
+            given[name] = value
+    if len(given) != 3 or not all(given.values()):
+        raise AuthorizationQueryParametersError("AWSAccessKeyId, Expires and Signature are required.")
+    expires = given["Expires"]
+    if not (expires.isascii() and expires.isdigit()) or len(expires) > EXPIRES_DIGITS_MAX:
+        raise AuthorizationQueryParametersError("Expires should be a number.")
+    if int(expires) < now_s:
+        raise RequestExpired()
+    values = header_values(request)
+    token = next((v for n, v in pairs if n == "x-amz-security-token"), values.get("x-amz-security-token", ""))
+    found = find(keys, given["AWSAccessKeyId"], token)
+    head = _head(request, values, expires)
+    _verify(found, [head + r for r in _resources(request, pairs, RESOURCES, host_bucket)], given["Signature"])
+    return Identity(found.access_key, False, Scheme.QUERY, 2, _payload(values), None, 0)
+
+
+def sign(secret: str, text: bytes) -> str:
+    """Base64 of HMAC-SHA1."""
+    return base64.b64encode(hmac.digest(secret.encode(), text, "sha1")).decode("ascii")
+
+
+def _check_clock(values: dict[str, str], now_s: float) -> int:
+    text = values.get("x-amz-date") or values.get("date")
+    if not text:
+        raise MissingDate()
+    moment_s = parse_date(text)
+    if moment_s is None:
+        raise MalformedDate()
+    if abs(now_s - moment_s) > SKEW_S:
+        raise RequestTimeTooSkewed()
+    return moment_s
+
+
+def _head(request: Request, values: dict[str, str], date: str) -> str:
+    amz = "".join([f"{n}:{values[n]}\n" for n in sorted(values) if n.startswith("x-amz-")])
+    md5, kind = values.get("content-md5", ""), values.get("content-type", "")
+    return f"{request.method}\n{md5}\n{kind}\n{date}\n{amz}"
+
+
+def _resources(request: Request, pairs: list[tuple[str, str]], names: frozenset[str], host_bucket: str) -> list[str]:
+    """The resource line over the path as sent, and over its canonical form where that differs."""
+    listed = sorted((n, v) for n, v in pairs if n in names)
+    query = "&".join(f"{n}={v}" if v else n for n, v in listed)
+    query = ("?" + query if query else "").encode().decode("latin-1")
+    prefix = "/" + host_bucket if host_bucket else ""
+    paths = dict.fromkeys((request.path.decode("latin-1"), uri_encode(percent_decode(request.path))))
+    return [prefix + path + query for path in paths]
+
+
+def _verify(found: Credentials, forms: list[str], signature: str) -> None:
+    for form in dict.fromkeys(forms):
+        if same(sign(found.secret_key, form.encode("latin-1", "replace")), signature):
+            return
+    raise SignatureDoesNotMatch()
+
+
+def _payload(values: dict[str, str]) -> str:
+    return values.get("x-amz-content-sha256", UNSIGNED)
