@@ -1,0 +1,148 @@
+"""Page-aligned buffers for payloads under way, under one budget per worker.
+
+Invariants:
+
+1. Bytes handed out and kept idle never exceed the budget, except for one request that is larger than the budget
+   itself and is then alone.
+2. Requests are served in the order in which they came; a request that must wait is not overtaken.
+3. A buffer goes to a second user only when nothing refers to its memory any more. Whoever still holds a view (a thread
+   that outlived its request) keeps the memory; the pool forgets that buffer.
+
+All methods are called on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+from collections import OrderedDict, deque
+
+_PAGE = 4096
+
+
+def size_class(size: int) -> int:
+    """The bytes of the buffer that serves ``size``: an eighth of a power of two apart, so little is wasted and buffers
+    of like requests fit each other."""
+    step = max(_PAGE, 1 << max(0, size.bit_length() - 4))
+    return -(-size // step) * step
+
+
+class Buffer:
+    """Anonymous memory. Views of it must be dropped by their users before it is released."""
+
+    __slots__ = ("_map", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+    def view(self, length: int) -> memoryview:
+        return memoryview(self._map)[:length]
+
+    def unused(self) -> bool:
+        """Whether no view of the memory is left. A map with exported views refuses a resize, even to its own size."""
+        try:
+            self._map.resize(self.size)
+        except BufferError:
+            return False
+        return True
+
+
+class BufferPool:
+    """See the module's invariants.
+
+    :param budget: bytes in all
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.used = 0
+        #: buffers that were given up because a view of them was still alive
+        self.retired = 0
+        self._idle: OrderedDict[int, list[Buffer]] = OrderedDict()
+        self._idle_bytes = 0
+        self._waiters: deque[tuple[int, asyncio.Future[Buffer]]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a buffer."""
+        return len(self._waiters)
+
+    async def acquire(self, size: int) -> Buffer:
+        """A buffer of at least ``size`` bytes with whatever content, as soon as it is this request's turn."""
+        taken = self.try_acquire(size)
+        if taken is not None:
+            return taken
+        future: asyncio.Future[Buffer] = asyncio.get_running_loop().create_future()
+        self._waiters.append((size_class(size), future))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self.release(future.result())
+            else:
+                self._forget(future)
+            raise
+
+    def try_acquire(self, size: int) -> Buffer | None:
+        """A buffer if one is free and nobody waits."""
+        wanted = size_class(size)
+        return self._take(wanted) if not self._waiters and self._fits(wanted) else None
+
+    def release(self, buffer: Buffer) -> None:
+        self.used -= buffer.size
+        if buffer.unused():
+            self._idle.setdefault(buffer.size, []).append(buffer)
+            self._idle.move_to_end(buffer.size)
+            self._idle_bytes += buffer.size
+        else:
+            self.retired += 1
+        self._grant()
+        while self._idle and self.used + self._idle_bytes > self.budget:
+            self._evict()
+
+    def renew(self, buffer: Buffer) -> Buffer:
+        """The same buffer for its next use by the same holder, or another where views of it are still alive."""
+        if buffer.unused():
+            return buffer
+        self.retired += 1
+        return Buffer(buffer.size)
+
+    def trim(self) -> None:
+        """Give idle memory back to the system."""
+        self._idle.clear()
+        self._idle_bytes = 0
+
+    def _fits(self, size: int) -> bool:
+        return self.used + size <= self.budget or self.used == 0
+
+    def _take(self, size: int) -> Buffer:
+        self.used += size
+        kept = self._idle.get(size)
+        if kept:
+            self._idle_bytes -= size
+            buffer = kept.pop()
+            if not kept:
+                del self._idle[size]
+            return buffer
+        while self._idle and self.used + self._idle_bytes > self.budget:
+            self._evict()
+        return Buffer(size)
+
+    def _evict(self) -> None:
+        """Drop one buffer of the class that was used longest ago."""
+        size, kept = next(iter(self._idle.items()))
+        kept.pop()
+        self._idle_bytes -= size
+        if not kept:
+            del self._idle[size]
+
+    def _grant(self) -> None:
+        while self._waiters and self._fits(self._waiters[0][0]):
+            size, future = self._waiters.popleft()
+            if not future.done():
+                future.set_result(self._take(size))
+
+    def _forget(self, future: asyncio.Future[Buffer]) -> None:
+        self._waiters = deque(entry for entry in self._waiters if entry[1] is not future)
+        self._grant()
