@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import array
 import os
-import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 
 from .processes import spawn
 
 #: The kernel takes at most 253 descriptors in one message (SCM_MAX_FD).
 FDS_MAX = 200
-TEXT_BYTES_MAX = 1 << 16
 
 
 class BootFailed(Exception):
@@ -26,64 +25,66 @@ class BootFailed(Exception):
 
 Work = Callable[[], tuple[bytes, Sequence[int]]]
 
+_FDS, _DONE, _FAILED = b"f", b"d", b"x"
+
 
 def in_child(work: Work, patience_s: float, expected: tuple[type[Exception], ...]) -> tuple[bytes, list[int]]:
     """What ``work`` returns in a child process: bytes and open descriptors.
+
+    The child is not waited for: a thread of it may hang on a drive for ever.
 
     :param expected: errors whose text is meant for the operator
     :raises BootFailed: ``work`` raised, died or took too long
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     memory = os.memfd_create("sos-boot", os.MFD_CLOEXEC)
+    fds: list[int] = []
     try:
         child = spawn(lambda: _work(work, theirs, memory, expected))
         theirs.close()
-        fds = _receive(ours, child.pidfd, patience_s)
-        if fds is None:
-            child.send(signal.SIGKILL)
-            raise BootFailed(f"the drives did not answer within {patience_s:g} s")
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        code = child.reap()
+        verdict = _receive(ours, fds, patience_s)
+        child.send(signal.SIGKILL)
+        os.close(child.pidfd)
         text = os.pread(memory, os.fstat(memory).st_size, 0)
     finally:
         ours.close()
         os.close(memory)
-    if code:
-        _close(fds)
-        raise BootFailed(text.decode(errors="replace") or f"looking at the drives failed (exit {code})")
-    return text, fds
+    if verdict == _DONE:
+        return text, fds
+    for fd in fds:
+        os.close(fd)
+    if verdict == _FAILED:
+        raise BootFailed(text.decode(errors="replace"))
+    raise BootFailed("looking at the drives failed, see the log" if verdict == b"" else "the drives do not answer")
 
 
 def _work(work: Work, out: socket.socket, memory: int, expected: tuple[type[Exception], ...]) -> int:
     try:
         text, fds = work()
     except expected as error:
-        os.pwrite(memory, str(error).encode()[:TEXT_BYTES_MAX], 0)
+        os.pwrite(memory, str(error).encode(), 0)
+        out.send(_FAILED)
         return 1
     os.pwrite(memory, text, 0)
     for at in range(0, len(fds), FDS_MAX):
-        socket.send_fds(out, [b"f"], list(fds[at : at + FDS_MAX]))
+        socket.send_fds(out, [_FDS], list(fds[at : at + FDS_MAX]))
+    out.send(_DONE)
     return 0
 
 
-def _receive(sock: socket.socket, pidfd: int, patience_s: float) -> list[int] | None:
-    """Descriptors until the child closes its end; None when it takes too long."""
-    fds: list[int] = []
-    poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    while poll.poll(patience_s * 1000):
-        data, ancillary, _, _ = sock.recvmsg(1, socket.CMSG_SPACE(FDS_MAX * 4), socket.MSG_CMSG_CLOEXEC)
+def _receive(sock: socket.socket, fds: list[int], patience_s: float) -> bytes | None:
+    """How the work ended: done, failed, empty when the child died, None when it takes too long."""
+    until_s = time.monotonic() + patience_s
+    while True:
+        sock.settimeout(max(0.001, until_s - time.monotonic()))
+        try:
+            data, ancillary, _, _ = sock.recvmsg(1, socket.CMSG_SPACE(FDS_MAX * 4), socket.MSG_CMSG_CLOEXEC)
+        except TimeoutError:
+            return None
         for level, kind, raw in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 got = array.array("i")
                 got.frombytes(raw[: len(raw) - len(raw) % got.itemsize])
                 fds += got
-        if not data:
-            return fds
-    _close(fds)
-    return None
-
-
-def _close(fds: Sequence[int]) -> None:
-    for fd in fds:
-        os.close(fd)
+        if data != _FDS:
+            return data

@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from ..base.pages import Pages
 from ..config.settings import Settings
+from ..drive.formation import Formation
 
 
 @dataclass(slots=True)
@@ -20,7 +21,8 @@ class WorkerContext:
     :param incarnation: grows with every start of any worker since the server started
     :param settings: replaced by a reload
     :param pages: shared by all processes
-    :param formation: the deployment and its drives, as found before the fork
+    :param formation: the deployment and its drives, as found before the fork; sets are numbered over all pools in its
+        order, drives (in the pulse page) over all sets
     :param api_sockets: listening sockets of this slot; the supervisor keeps its own copies, so do not shut them down
     :param mesh_socket: listening unix socket of this slot
     :param mesh_addresses: where each slot's mesh socket listens
@@ -32,7 +34,7 @@ class WorkerContext:
     incarnation: int
     settings: Settings
     pages: Pages
-    formation: Any
+    formation: Formation
     api_sockets: Sequence[socket.socket]
     mesh_socket: socket.socket
     mesh_addresses: Sequence[str]

@@ -103,17 +103,31 @@ def test_worker_that_stands_still_is_replaced_and_its_stacks_are_logged(serve: S
 
 def test_pause_of_the_whole_machine_kills_nobody(serve: Serve) -> None:
     """All beats are old after a pause; the supervisor was asleep too and does not count it."""
-    server = serve("--silence", "0.5").ready()
+    server = serve("--silence", "1").ready()
     workers = server.workers()
     for pid in [server.pid, *workers]:
         os.kill(pid, signal.SIGSTOP)
+    until(lambda: not runs(server.pid), "the stop")
     time.sleep(1.5)  # the pause itself
+    before = switches(server.pid)
     os.kill(server.pid, signal.SIGCONT)
+    until(lambda: switches(server.pid) > before, "the supervisor's look at beats that are old", 2.0)
     for pid in workers:
         os.kill(pid, signal.SIGCONT)
     assert set(server.ask("pid", "pid")) <= set(map(str, workers))
     assert server.workers() == workers
     assert "stands still" not in server.text()
+
+
+def runs(pid: int) -> bool:
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        return "State:\tT" not in file.read()
+
+
+def switches(pid: int) -> int:
+    """How often the process has gone to sleep of its own will: after each turn of its loop."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        return int(file.read().partition("voluntary_ctxt_switches:")[2].split()[0])
 
 
 def test_death_by_sigbus_names_the_drives_that_were_touched(serve: Serve) -> None:

@@ -1,0 +1,106 @@
+"""Bringing the drives into a state that workers can open: survey, lock, form. All of it in a short-lived child."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from ..domain.errors import DriveFault
+from ..drive.formation import Formation, FormationRefused, form
+from ..drive.identity import DriveLocked, lock_drive
+from ..drive.survey import carry_out, survey
+from ..placement.ellipses import Layout
+from .boot import in_child
+
+BOOT_PATIENCE_S = 300.0
+LOCK_DEADLINE_S = 10.0
+
+Pools = Sequence[Sequence[Sequence[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Drives that are locked and formed.
+
+    :param formation: as the workers get it; drives that failed on the way are among its unreachable ones
+    :param devices: path → number of its device
+    """
+
+    formation: Formation
+    devices: dict[str, int]
+
+
+def prepare(layout: Layout) -> tuple[Prepared, list[int]]:
+    """The drives of a layout, and the descriptors that hold their locks.
+
+    :raises BootFailed: with the reason for the operator
+    """
+    pools = [[[os.path.abspath(path) for path in one] for one in pool.sets] for pool in layout.pools]
+    text, locks = in_child(lambda: _prepare(pools), BOOT_PATIENCE_S, (FormationRefused, DriveLocked))
+    return msgspec.msgpack.decode(text, type=Prepared), locks
+
+
+def _prepare(pools: Pools) -> tuple[bytes, list[int]]:
+    paths = [path for pool in pools for one in pool for path in one]
+    first = form(pools, survey(paths))
+    locks, failed = _lock([path for path in paths if path not in first.unreachable])
+    # decide again under the locks: another server may have formed the drives a moment ago
+    formation = form(pools, survey(paths))
+    formation = replace(formation, steps=tuple(s for s in formation.steps if s.path not in failed))
+    failed |= {path: fault.message for path, fault in carry_out(formation).items()}
+    formation = replace(
+        formation,
+        identities={p: i for p, i in formation.identities.items() if p not in failed},
+        joining=tuple(p for p in formation.joining if p not in failed),
+        unreachable={**formation.unreachable, **failed},
+        steps=(),
+    )
+    return msgspec.msgpack.encode(Prepared(formation, _devices(formation.identities))), locks
+
+
+def _lock(paths: Sequence[str]) -> tuple[list[int], dict[str, str]]:
+    """Locked descriptors, and the drives that failed or did not answer in time.
+
+    :raises DriveLocked: another server uses one
+    """
+    locks: list[int] = []
+    failed = dict.fromkeys(paths, "does not answer")
+    taken: list[DriveLocked] = []
+
+    def one(path: str) -> None:
+        try:
+            os.makedirs(path, exist_ok=True)
+            locks.append(lock_drive(path))
+            del failed[path]
+        except DriveLocked as error:
+            taken.append(error)
+        except DriveFault as error:
+            failed[path] = error.message
+        except OSError as error:
+            failed[path] = str(error)
+
+    # daemons: a hung drive never lets its thread go
+    threads = [threading.Thread(target=one, args=(path,), daemon=True) for path in paths]
+    for thread in threads:
+        thread.start()
+    end_s = time.monotonic() + LOCK_DEADLINE_S
+    for thread in threads:
+        thread.join(max(0.0, end_s - time.monotonic()))
+    if taken:
+        raise taken[0]
+    return list(locks), dict(failed)
+
+
+def _devices(paths: Iterable[str]) -> dict[str, int]:
+    devices = {}
+    for path in paths:
+        try:
+            devices[path] = os.stat(path).st_dev
+        except OSError:
+            continue  # it is reported by whoever opens it
+    return devices

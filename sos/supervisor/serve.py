@@ -1,0 +1,143 @@
+"""``sos server``: from settings to a running server."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from .. import __version__
+from ..base.pages import Pages
+from ..config.address import api_address, parse_address
+from ..config.load import Loaded
+from ..config.settings import Settings
+from ..drive.formation import Formation
+from ..mesh.sockets import listen as listen_mesh
+from ..observe import logs
+from ..placement.ellipses import Layout, layout
+from ..placement.parity import Parities, parities
+from ..worker.context import WorkerContext
+from ..worker.run import Tell, main
+from .banner import Facts, banner
+from .boot import BootFailed
+from .drives import Prepared, prepare
+from .notify import Notifier
+from .probe import bad_drives
+from .sockets import listen
+from .supervisor import Hooks, Limits, Supervisor
+from .suspects import Suspects
+
+log = logging.getLogger("sos.supervisor")
+
+WorkerMain = Callable[[WorkerContext, Tell], int]
+
+
+def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = main) -> int:
+    """Serve until told to stop; the exit code.
+
+    :param load: resolves all settings again, for a reload
+    :raises ConfigError, LayoutError, ParityError: before anything was touched
+    """
+    settings = loaded.settings
+    logs.setup(settings, "supervisor")
+    _preload()
+    drives = layout(settings.volumes, settings.set_drive_count)
+    classes = [
+        parities(pool.set_size, settings.storage_class_standard, settings.storage_class_rrs) for pool in drives.pools
+    ]
+    address, warning = api_address(settings)
+    workers = settings.workers or len(os.sched_getaffinity(0))
+    # before the drives are formed: a server that cannot listen must not have formatted anything
+    api = listen(address, workers)
+    try:
+        prepared, _locks = prepare(drives)
+    except BootFailed as error:
+        log.critical("%s", error)
+        return 1
+    port = api[0][0].getsockname()[1]
+    facts = Facts(
+        version=__version__,
+        api=address._replace(port=port),
+        console=parse_address(settings.console_address, "console address"),
+        secure=False,
+        user=settings.root_user,
+        workers=workers,
+        pools=len(drives.pools),
+        sets=[(pool.set_size, classes[i].standard) for i, pool in enumerate(drives.pools) for _ in pool.sets],
+        offline=[f"{path}: {why}" for path, why in prepared.formation.unreachable.items()],
+        warnings=[w for w in (warning, *loaded.warnings, *_warnings(drives, classes, prepared)) if w],
+    )
+    return _supervise(settings, workers, prepared.formation, api, facts, lambda: load().settings, worker_main)
+
+
+def _supervise(
+    settings: Settings,
+    workers: int,
+    formation: Formation,
+    api: Sequence[Sequence[socket.socket]],
+    facts: Facts,
+    load: Callable[[], Settings],
+    worker_main: WorkerMain,
+) -> int:
+    sets = [one for pool in formation.layout for one in pool]
+    pages = Pages(workers, len(sets))
+    mesh = listen_mesh(workers)
+    # the kernel's form of an abstract name: bytes with a leading NUL
+    addresses = [os.fsdecode(sock.getsockname()) for sock in mesh]
+
+    def worker(slot: int, incarnation: int, tell: Tell) -> int:
+        for other in (sock for number, socks in enumerate(api) if number != slot for sock in socks):
+            other.close()
+        context = WorkerContext(
+            slot, workers, incarnation, settings, pages, formation, api[slot], mesh[slot], addresses, load
+        )
+        return worker_main(context, tell)
+
+    def stopping() -> None:
+        # new connections are refused from now on; those queued are the workers' to finish
+        for sock in (sock for socks in api for sock in socks):
+            sock.close()
+
+    hooks = Hooks(
+        worker=worker,
+        suspect=Suspects(pages, sets, bad_drives).suspect,
+        check=load,
+        ready=lambda: _announce(settings, facts),
+        stopping=stopping,
+    )
+    limits = Limits(silence_s=settings.silence_s, drain_s=settings.drain_timeout_s)
+    return Supervisor(workers, pages, hooks, limits, Notifier(os.environ)).run()
+
+
+def _announce(settings: Settings, facts: Facts) -> None:
+    if settings.quiet or settings.log_json:
+        for warning in facts.warnings:
+            log.warning("%s", warning)
+    else:
+        print(banner(facts), flush=True)
+
+
+def _warnings(drives: Layout, classes: Sequence[Parities], prepared: Prepared) -> list[str]:
+    """What the operator should know about the drives."""
+    found = list(prepared.formation.messages)
+    for pool, parity in zip(drives.pools, classes, strict=True):
+        if parity.standard == 0:
+            found.append(f"{pool.argument}: no parity, one lost drive loses data")
+    shared = Counter(prepared.devices.values())
+    together = [path for path, device in prepared.devices.items() if shared[device] > 1]
+    if together:
+        found.append(f"{len(together)} drives share one device and would fail together: {', '.join(together)}")
+    return found
+
+
+def _preload() -> None:
+    """Import before the fork what workers share: no thread, no loop, no drive comes with it, and a new worker is up
+    sooner."""
+    import ssl  # noqa: F401
+
+    import blake3  # noqa: F401
+    import lmdb  # noqa: F401
+    import msgspec  # noqa: F401
+    import xxhash  # noqa: F401
