@@ -105,8 +105,11 @@ def test_pause_of_the_whole_machine_kills_nobody(serve: Serve) -> None:
     """All beats are old after a pause; the supervisor was asleep too and does not count it."""
     server = serve("--silence", "1").ready()
     workers = server.workers()
-    for pid in [server.pid, *workers]:
+    for pid in workers:
         os.kill(pid, signal.SIGSTOP)
+    looked = switches(server.pid)
+    until(lambda: switches(server.pid) >= looked + 2, "a look at the last beats")
+    os.kill(server.pid, signal.SIGSTOP)
     until(lambda: not runs(server.pid), "the stop")
     time.sleep(1.5)  # the pause itself
     before = switches(server.pid)
