@@ -1,0 +1,133 @@
+"""What a handler is given: one authenticated request, and the services it may call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ..domain.body import Body
+from ..domain.checksums import SIZES
+from ..domain.errors import AccessDenied, InvalidRequest
+from ..http.message import Headers, Request
+from ..meta.records import BucketRecord
+from ..services.buckets import Buckets
+from ..services.listing import Listing
+from ..services.multipart import Multipart
+from ..services.objects import Objects
+from .auth.body import BodyLimits, open_body, read_document
+from .auth.identity import Identity, KeyLookup
+from .identifiers import read_version
+
+Authorise = Callable[[Identity, str, str, bytes], bool]
+"""(who, IAM action, bucket, key) → whether it is allowed. Pure; called before anything is looked up."""
+
+
+def root_only(identity: Identity, action: str, bucket: str, key: bytes) -> bool:
+    """The rule while there are no other accounts: root may do everything, nobody else anything."""
+    return not identity.anonymous
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the surface needs to know of the configuration.
+
+    :param region: empty accepts every region in a signature
+    :param domains: names under which buckets are sub-domains
+    :param host_id: id of this node in replies
+    :param document_bytes_max: largest request document (a full DeleteObjects or CompleteMultipartUpload fits)
+    :param wait_s: a copy or completion that takes longer gets its status at once and white space until it ends
+    """
+
+    region: str = ""
+    domains: tuple[str, ...] = ()
+    host_id: str = ""
+    document_bytes_max: int = 8 * 1024 * 1024
+    wait_s: float = 10.0
+    limits: BodyLimits = field(default_factory=BodyLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    buckets: Buckets
+    objects: Objects
+    multipart: Multipart
+    listing: Listing
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way through a handler.
+
+    :param name: the operation's name
+    :param action: the IAM action that was authorised
+    :param query: decoded query, first value of each name
+    :param version: the version named, None without, empty for the null version
+    """
+
+    request: Request
+    name: str
+    action: str
+    bucket: str
+    key: bytes
+    query: dict[str, str]
+    identity: Identity
+    services: Services
+    settings: Settings
+    authorise: Authorise
+    keys: KeyLookup
+
+    async def bucket_record(self) -> BucketRecord:
+        """:raises NoSuchBucket:"""
+        return await self.services.buckets.get(self.bucket)
+
+    def version(self) -> bytes | None:
+        """The version named by ``versionId``.
+
+        :raises InvalidArgument:
+        """
+        return read_version(self.query.get("versionId", ""))
+
+    def require(self, action: str, bucket: str, key: bytes) -> None:
+        """Authorise a further resource (the source of a copy, each key of a batch).
+
+        :raises AccessDenied:
+        """
+        if not self.authorise(self.identity, action, bucket, key):
+            raise AccessDenied()
+
+    def body(self, algorithm: str = "") -> Body:
+        """The payload, with framing, signatures and digests taken care of.
+
+        :param algorithm: checksum that is to be computed whatever the client declares
+        :raises InvalidRequest: the client declares another one
+        """
+        request = self.request
+        if algorithm:
+            request = replace(request, headers=_with_checksum(request.headers, algorithm))
+        return open_body(request, self.identity, self.settings.limits)
+
+    async def document(self, *, object_checksums: bool = True) -> bytes:
+        """The whole body, verified.
+
+        :param object_checksums: False where ``x-amz-checksum-*`` speaks of an object, not of this body
+        :raises EntityTooLarge: more than a request document may have
+        """
+        most = self.settings.document_bytes_max
+        return await read_document(self.request, self.identity, most, object_checksums=object_checksums)
+
+
+def _with_checksum(headers: Headers, algorithm: str) -> Headers:
+    """The headers of a part, declaring at least the checksum of its upload."""
+    declared = headers.get("x-amz-sdk-checksum-algorithm").upper()
+    for name in SIZES:
+        value = f"x-amz-checksum-{name.lower()}"
+        if value in headers or headers.get("x-amz-trailer").strip().lower() == value:
+            declared = name
+    if not declared:
+        return Headers([*headers.items, ("x-amz-sdk-checksum-algorithm", algorithm)])
+    if declared != algorithm:
+        raise InvalidRequest(
+            f"Checksum Type mismatch occurred, expected checksum Type: {algorithm.lower()}, "
+            f"actual checksum Type: {declared.lower()[:32]}"
+        )
+    return headers

@@ -1,0 +1,156 @@
+"""The way of every request: route, limits, authenticate, authorise, handle, reply. Never raises.
+
+Order matters. Nothing about a bucket or an object is looked up before the request is authorised, and no byte of a body
+is read before that either; a handler that reads the body does so through :class:`~sos.s3.call.Call`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+
+from ..domain.errors import AccessDenied, NotImplementedHere
+from ..domain.names import check_bucket_name, check_key
+from ..http.message import Reply, Request
+from . import health as probes
+from .auth.authenticate import authenticate
+from .auth.identity import KeyLookup
+from .auth.query import parse_query
+from .call import Authorise, Call, Services, Settings, root_only
+from .errors import Code, Place, Refusal, describe, fields, render
+from .health import Health
+from .limits import check_headers
+from .operations import OPERATIONS, Operation
+from .router import route, target
+
+RESERVED = b"/minio"
+ADMIN = (b"/minio/admin/", b"/minio/kms/")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened to the requests of one operation.
+
+    :param seconds: until the reply was ready to be sent
+    """
+
+    requests: int = 0
+    client_errors: int = 0
+    server_errors: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is known of a request so far, for its failure and its tally."""
+
+    operation: Operation | None = None
+    bucket: str = ""
+    key: bytes = b""
+
+
+class Dispatcher:
+    """The S3 surface of one worker.
+
+    :param keys: access key → credentials
+    :param authorise: whether an identity may do an action on a bucket and key
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        keys: KeyLookup,
+        settings: Settings,
+        health: Health,
+        authorise: Authorise = root_only,
+    ) -> None:
+        self._services = services
+        self._keys = keys
+        self._settings = settings
+        self._health = health
+        self._authorise = authorise
+        self.tallies = {operation.name: Tally() for operation in OPERATIONS}
+        self.unrouted = Tally()
+
+    async def handle(self, request: Request) -> Reply:
+        """The reply to a request, whatever happens (but for the cancellation of the task)."""
+        seen, started = _Seen(), time.perf_counter()
+        try:
+            reply = await self._answer(request, seen)
+        except Exception as error:  # noqa: BLE001 - the outermost level of a request
+            reply = render(describe(error), self._place(request, seen))
+        tally = self.tallies[seen.operation.name] if seen.operation is not None else self.unrouted
+        tally.requests += 1
+        tally.seconds += time.perf_counter() - started
+        if reply.status >= 400:
+            if reply.status >= 500:
+                tally.server_errors += 1
+            else:
+                tally.client_errors += 1
+        return reply
+
+    async def _answer(self, request: Request, seen: _Seen) -> Reply:
+        if request.path.startswith(RESERVED) and request.path[6:7] in (b"", b"/"):
+            return self._reserved(request)
+        settings = self._settings
+        bucket, key, host_bucket = target(request.path, request.headers.get("host"), settings.domains)
+        seen.bucket, seen.key = bucket, key
+        query = dict(reversed(parse_query(request.query))) if request.query else {}
+        operation = route(request.method, bucket, key, query, request.headers)
+        seen.operation = operation
+        check_headers(request.headers)
+        identity = authenticate(request, self._keys, settings.region, time.time(), host_bucket=host_bucket)
+        action = operation.version_action if "versionId" in query else operation.action
+        if not operation.by_handler and not self._authorise(identity, action, bucket, key):
+            raise AccessDenied()
+        if operation.handler is None:
+            raise NotImplementedHere(what=operation.name)
+        if bucket:
+            check_bucket_name(bucket)
+        if key:
+            check_key(key)
+        call = Call(
+            request,
+            operation.name,
+            action,
+            bucket,
+            key,
+            query,
+            identity,
+            self._services,
+            settings,
+            self._authorise,
+            self._keys,
+        )
+        return await operation.handler(call)
+
+    def _reserved(self, request: Request) -> Reply:
+        """Paths below ``/minio/``, which are no bucket."""
+        reply = probes.answer(request, self._health) if request.path.startswith(probes.PREFIX) else None
+        if reply is not None:
+            return reply
+        if request.path.startswith(ADMIN):
+            return self._admin(request)
+        if request.path.strip(b"/") == b"minio":
+            raise Refusal(Code.AllAccessDisabled)
+        raise Refusal(Code.NoSuchKey, "There is nothing at this reserved path.")
+
+    def _admin(self, request: Request) -> Reply:
+        """What admin clients are told by a server that does not know the call."""
+        failure = describe(Refusal(Code.XMinioAdminVersionMismatch))
+        members = dict(fields(failure, self._place(request, _Seen())))
+        body = json.dumps(members).encode()
+        return Reply(failure.status, [("Content-Type", "application/json")], body)
+
+    def _place(self, request: Request, seen: _Seen) -> Place:
+        settings = self._settings
+        return Place(
+            request.method,
+            request.path.decode("utf-8", "replace"),
+            seen.bucket,
+            seen.key.decode("utf-8", "replace"),
+            request.request_id,
+            settings.host_id,
+            settings.region,
+        )

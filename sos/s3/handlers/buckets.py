@@ -1,0 +1,77 @@
+"""ListBuckets, CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation."""
+
+from __future__ import annotations
+
+from ...domain.errors import InvalidArgument
+from ...http.message import Reply
+from ..call import Call
+from ..errors import Code, Refusal
+from ..identifiers import read_token, show_token
+from ..template import refuse_acl
+from ..xml import documents
+from ..xml.requests import parse_create_bucket
+from ..xml.text import XML
+
+BUCKETS_MAX = 10_000
+DEFAULT_REGION = "us-east-1"
+
+
+def _most(text: str) -> int:
+    """:raises InvalidArgument: not 1 to 10,000"""
+    if not text:
+        return BUCKETS_MAX
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= BUCKETS_MAX):
+        raise InvalidArgument(
+            f"Argument max-buckets must be an integer between 1 and {BUCKETS_MAX}",
+            ArgumentName="max-buckets",
+            ArgumentValue=text[:64],
+        )
+    return int(text)
+
+
+async def list_buckets(call: Call) -> Reply:
+    """S3: ListBuckets."""
+    query, region = call.query, call.query.get("bucket-region", "")
+    most, token = _most(query.get("max-buckets", "")), query.get("continuation-token", "")
+    after = read_token(token).decode() if token else ""
+    records, following = await call.services.buckets.list(query.get("prefix", ""), after, most)
+    if region:
+        records = [r for r in records if (r.region or call.settings.region or DEFAULT_REGION) == region]
+    following = show_token(following.encode()) if following else ""
+    return Reply(200, XML, documents.buckets(records, query.get("prefix"), following))
+
+
+async def create_bucket(call: Call) -> Reply:
+    """S3: CreateBucket."""
+    headers = call.request.headers
+    refuse_acl(headers)
+    if headers.get("x-amz-bucket-object-lock-enabled").lower() == "true":
+        raise Refusal(Code.NotImplemented, "Object lock is not implemented by this server.")
+    if headers.get("x-amz-object-ownership") not in ("", "BucketOwnerEnforced"):
+        raise Refusal(Code.NotImplemented, "Object ownership other than BucketOwnerEnforced is not implemented.")
+    document = await call.document() if call.request.body.length else b""
+    region = parse_create_bucket(document).location_constraint.strip() if document else ""
+    wanted = call.settings.region
+    if region and wanted and region != wanted:
+        raise Refusal(Code.InvalidRegion, f"Region does not match; expecting '{wanted}'.")
+    await call.services.buckets.create(call.bucket, call.identity.access_key, region, False)
+    return Reply(200, [("Location", f"/{call.bucket}")])
+
+
+async def head_bucket(call: Call) -> Reply:
+    """S3: HeadBucket."""
+    bucket = await call.bucket_record()
+    region = bucket.region or call.settings.region
+    return Reply(200, [("x-amz-bucket-region", region)] if region else [])
+
+
+async def delete_bucket(call: Call) -> Reply:
+    """S3: DeleteBucket."""
+    await call.services.buckets.delete(call.bucket)
+    return Reply(204)
+
+
+async def get_bucket_location(call: Call) -> Reply:
+    """S3: GetBucketLocation."""
+    bucket = await call.bucket_record()
+    return Reply(200, XML, documents.location(bucket.region or call.settings.region))
