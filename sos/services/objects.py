@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 import msgspec
@@ -15,6 +15,7 @@ from ..domain.conditions import NO_CONDITIONS, Conditions, check_read, check_wri
 from ..domain.errors import (
     Busy,
     EntityTooLarge,
+    InternalFault,
     InvalidPartNumber,
     NoSuchKey,
     NotModified,
@@ -83,7 +84,8 @@ class Objects:
             extent=staged.extent,
             conditions=conditions,
         )
-        return await commit_staged(target, proposal, staged)
+        done = await commit_staged(target, proposal, staged)
+        return done if done.record is not None else msgspec.structs.replace(done, record=record)
 
     async def _precheck(self, bucket: BucketRecord, key: bytes, conditions: Conditions) -> None:
         """Refuse early what the owner would refuse after the whole body."""
@@ -181,7 +183,7 @@ class Objects:
             whole = PartRecord(number=1, size=record.size, etag=record.etag, mtime_ns=record.mtime_ns, data=record.data)
             return whole, 0
         start = 0
-        for part in queries.manifest(snapshot, record.manifest):
+        for part in manifest_of(snapshot, record):
             if part.number == number:
                 return part, start
             start += part.size
@@ -196,7 +198,7 @@ class Objects:
             return []
         located = await locate(self._pools, bucket, found.key, found.record.version_id or None)
         try:
-            return list(queries.manifest(located.snapshot, found.record.manifest))
+            return list(manifest_of(located.snapshot, found.record))
         finally:
             located.snapshot.close()
 
@@ -240,11 +242,11 @@ class Objects:
         elif record.data is not None:
             opened.stream = located.handle.open_data(record.data, start, length)
         else:
-            opened.stream = self._chain(located, queries.manifest(located.snapshot, record.manifest), start, length)
+            opened.stream = self._chain(located, manifest_of(located.snapshot, record), start, length)
         return opened
 
     @staticmethod
-    def _chain(located: Located, parts: list[PartRecord], start: int, length: int) -> BodyStream:
+    def _chain(located: Located, parts: Sequence[PartRecord], start: int, length: int) -> BodyStream:
         """The range of a multipart object as the parts that it touches. Inline parts are read at once: unlike extents,
         they go as soon as the object is replaced.
         """
@@ -318,6 +320,19 @@ class Objects:
             if opened.stream is not None:
                 opened.stream.close()
         return done, opened.found
+
+
+def manifest_of(snapshot: Snapshot, record: ObjectRecord) -> Sequence[PartRecord]:
+    """The parts of a multipart object; empty for an object without payload.
+
+    :raises InternalFault: record and manifest are written in one transaction, so a missing one is damage
+    """
+    if not record.manifest:
+        return ()
+    manifest = queries.manifest(snapshot, record.manifest)
+    if manifest is None:
+        raise InternalFault(f"manifest {record.manifest.hex()} is missing")
+    return manifest.parts
 
 
 async def commit_staged(target: SetHandle, proposal: PutObject | PutPart, staged: Staged) -> Done:
