@@ -41,10 +41,10 @@ def banner(facts: Facts) -> str:
         f"RootUser: {facts.user}",
         f"Drives:   {drives - len(facts.offline)} online, {len(facts.offline)} offline; {_sets(facts)}",
         f"Workers:  {facts.workers}",
-        f"Try:      mc alias set sos {urls[0]} {facts.user} PASSWORD",
     ]
     lines += [f"OFFLINE:  {path}" for path in facts.offline]
     lines += [f"WARNING:  {warning}" for warning in facts.warnings]
+    lines.append(f"Try:      mc alias set sos {urls[0]} {facts.user} PASSWORD")
     return "\n".join(lines)
 
 

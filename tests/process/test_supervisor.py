@@ -66,6 +66,7 @@ def test_sigterm_finishes_requests_and_refuses_new_connections(serve: Serve) -> 
     server.ask("pid")
     server.send(signal.SIGTERM)
     assert hear(held) == "held"
+    held.close()
     assert server.wait() == 0
     with pytest.raises(ConnectionRefusedError):
         server.connect()
