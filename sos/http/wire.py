@@ -49,8 +49,9 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(high=0)
         self.secure = transport.get_extra_info("sslcontext") is not None
+        # uvloop's TLS compares with "not less": a limit of zero would count an empty buffer as full
+        self.transport.set_write_buffer_limits(high=1 if self.secure else 0, low=0)
         name = transport.get_extra_info("peername")
         self.peer = str(name[0]) if isinstance(name, tuple) else ""
 

@@ -25,9 +25,21 @@ async def echo(request: Request) -> Reply:
     """Tells what arrived: the request as seen, and the md5 of its body."""
     body = await request.body.read_all(1 << 26)
     facts = b"\n".join(
-        [request.method.encode(), request.path, request.query, b"%d" % len(body), hashlib.md5(body).hexdigest().encode()]
+        [
+            request.method.encode(),
+            request.path,
+            request.query,
+            b"%d" % len(body),
+            hashlib.md5(body).hexdigest().encode(),
+        ]
     )
     return Reply(200, [("Content-Type", "text/plain")], facts)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that another thread or the connection brings about."""
+    while not condition():  # noqa: ASYNC110 - nothing signals it to this loop
+        await asyncio.sleep(0.001)
 
 
 class HttpServer:

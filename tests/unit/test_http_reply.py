@@ -14,7 +14,9 @@ from sos.http.shell import Shell
 SECOND = 1_000_000_000
 
 
-def write(status: int = 200, fields=(), length: int | None = 0, closing: bool = False, http10: bool = False, ns: int = 0):
+def write(
+    status: int = 200, fields=(), length: int | None = 0, closing: bool = False, http10: bool = False, ns: int = 0
+):
     return HeadWriter(SERVER_HEADERS).write(status, list(fields), "ID", length, closing, http10, ns)
 
 
