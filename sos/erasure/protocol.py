@@ -159,6 +159,23 @@ def last_common(
     return Position(0, 0) if mine_first <= 1 and his_first <= 1 else None
 
 
+class Readable(NamedTuple):
+    """Drives that may serve reads without a write quorum, all at one position."""
+
+    last: Position
+    drives: list[int]
+
+
+def readable(reports: Sequence[Report], stable: int) -> Readable | None:
+    """The newest position, where so many drives hold it that every later authority does; else None."""
+    sound = [report for report in reports if report.voting and not report.syncing]
+    if not sound:
+        return None
+    last = max(report.last for report in sound)
+    holders = [report.drive for report in sound if report.last == last]
+    return Readable(last, holders) if len(holders) >= stable and last.seq else None
+
+
 def may_sync(in_sync_voters: int, quorum: int) -> bool:
     """I8 for an owner that serves: whether a drive outside the mask may begin *syncing*."""
     return in_sync_voters >= quorum

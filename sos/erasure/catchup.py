@@ -1,0 +1,331 @@
+"""Bringing a drive that missed writes back to where another drive is. Blocking: run in the thread of the drive.
+
+Invariants.
+
+U1  A drive in sync or with a position other than (0, 0) holds exactly the rows of its log: it is moved from one
+    position to another by one transaction (``join``).
+U2  Where the gap is too long for that, rows are copied in steps. The first step marks the drive (row ``syncing`` of
+    ``local``) and sets its position to (0, 0); the last one, again ``join``, takes the mark away.
+U3  Every step reads its own snapshot of the source, so that none is held long; whatever changes meanwhile is in the
+    source's log and is copied again by a later step. The snapshots hold committed operations only, or (in recovery)
+    are all the same: a row of an operation that is undone later could not be found again.
+U4  The mark holds the position up to which the drive's log and rows follow the source's, (0, 0) while they do not;
+    an interrupted copy goes on from there.
+U5  ``inline`` holds each drive's own shards: a copied record that refers to inline data makes the shard be rebuilt,
+    unless the drive has it: a data id never names two payloads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import msgspec
+
+from ..domain.errors import DriveBehind, DriveFault, StoreError
+from ..drive.engine import TABLES, DriveEngine, Group, Position, ReadTxn, Row
+from ..meta import keys
+from ..meta.records import DataRef, LogEntry, Manifest, PartRecord, UndoRecord
+from ..meta.rows import open_object, open_row, seal
+from .protocol import Report, last_common
+
+#: A gap of at most this many operations is closed in one transaction.
+JOIN_OPERATIONS_MAX = 4096
+#: Operations of the log replayed in one step, and rows copied in one step of a whole copy.
+STEP_OPERATIONS = 512
+STEP_ROWS = 512
+
+SYNCING = b"syncing"
+COPIED_TABLES = tuple(table for table in TABLES if table not in ("local", "inline"))
+NOWHERE = Position(0, 0)
+
+#: Rebuilds the shard of inline data that drive number ``drive`` should hold, from the other drives.
+Source = Callable[[], ReadTxn]
+"""Opens a snapshot of the drive that is copied from."""
+Rebuild = Callable[[DataRef, int], bytes]
+Touched = dict[tuple[str, bytes], None]
+
+
+class Mark(msgspec.Struct, array_like=True, frozen=True):
+    """Value of ``local/syncing``: the position up to which the drive follows the source's log."""
+
+    epoch: int
+    seq: int
+
+
+class Target(NamedTuple):
+    """The drive that is brought back."""
+
+    engine: DriveEngine
+    drive: int
+    epoch: int
+    rebuild: Rebuild
+
+
+def report(engine: DriveEngine, index: int) -> Report:
+    """What the drive says of itself."""
+    txn = engine.begin_read()
+    try:
+        syncing = txn.get("local", SYNCING) is not None
+        return Report(index, engine.promised(), txn.last, engine.voting(), syncing)
+    finally:
+        txn.close()
+
+
+def log_first(txn: ReadTxn) -> int:
+    """The lowest sequence in the log; one more than the position where it is empty."""
+    for key, _ in txn.scan("oplog", b"", None):
+        return int.from_bytes(key, "big")
+    return txn.last.seq + 1
+
+
+def log_entry(txn: ReadTxn, seq: int) -> LogEntry:
+    key = keys.log_row(seq)
+    value = txn.get("oplog", key)
+    if value is None:
+        raise DriveFault(f"operation {seq} is missing in the log")
+    return open_row(key, value, LogEntry)
+
+
+def log_entries(txn: ReadTxn, after: int, upto: int) -> Iterator[LogEntry]:
+    """Entries with after < sequence <= upto."""
+    for key, value in txn.scan("oplog", keys.log_row(after + 1), keys.log_row(upto + 1)):
+        yield open_row(key, value, LogEntry)
+
+
+def follows(mine: ReadTxn) -> Position:
+    """The position up to which a drive's rows follow its log: its position, or what its mark says."""
+    value = mine.get("local", SYNCING)
+    return mine.last if value is None else Position(*msgspec.structs.astuple(open_row(SYNCING, value, Mark)))
+
+
+def common_position(mine: ReadTxn, source: ReadTxn) -> Position | None:
+    """The last operation that a drive shares with the source, None when a log is too short or nothing is known."""
+    was = follows(mine)
+    if was == NOWHERE and mine.last == NOWHERE and mine.get("local", SYNCING) is not None:
+        return None
+    return last_common(
+        was,
+        log_first(mine),
+        source.last,
+        log_first(source),
+        lambda seq: (log_entry(mine, seq).epoch, log_entry(source, seq).epoch),
+    )
+
+
+def touched(txn: ReadTxn, after: int, upto: int) -> Touched:
+    """Keys changed by a stretch of the log."""
+    found: Touched = {}
+    for entry in log_entries(txn, after, upto):
+        found.update(dict.fromkeys(entry.keys))
+    return found
+
+
+def join(target: Target, open_source: Source, frees: bool = False) -> Position:
+    """Move a drive to the source's position in one transaction, and take its mark away; the position.
+
+    The caller sees to it that the source does not move meanwhile.
+
+    :param frees: recovery may use the space that is kept for groups that only free
+    :raises DriveBehind: a log is too short: the drive must be copied first
+    """
+    with _snapshots(target.engine, open_source) as (mine, source):
+        after = common_position(mine, source)
+        if after is None:
+            raise DriveBehind("the log is too short", path=target.engine.path)
+        was = follows(mine)
+        changed = touched(mine, after.seq, was.seq) | touched(source, after.seq, source.last.seq)
+        rows, own = copy_keys(target, mine, source, changed)
+        rows += _copy_log(source, after.seq, source.last.seq)
+        rows += _drop_log(mine, log_first(source), source.last.seq)
+        if mine.get("local", SYNCING) is not None:
+            own.append(Row("local", SYNCING, None))
+        target.engine.apply(Group(target.epoch, mine.last, source.last, rows, own, frees))
+        return source.last
+
+
+def gap(target: DriveEngine, open_source: Source) -> int | None:
+    """Operations that a drive lacks, None when it must be copied whole."""
+    with _snapshots(target, open_source) as (mine, source):
+        after = common_position(mine, source)
+        return None if after is None else source.last.seq - after.seq
+
+
+# -- copying in steps -------------------------------------------------------------------------------
+
+
+def sync_steps(target: Target, open_source: Source, whole: bool = False) -> Iterator[None]:
+    """Copy rows until a ``join`` can close the gap; each step is one transaction.
+
+    :param open_source: committed snapshots of a drive in sync at the moment (U3)
+    :param whole: trust none of the drive's rows
+    """
+    if _begin(target, open_source, whole):
+        yield from _copy_tables(target, open_source)
+    yield
+    while _replay(target, open_source):
+        yield
+
+
+def _begin(target: Target, open_source: Source, whole: bool) -> bool:
+    """Mark the drive; whether all tables must be copied. Undoes what the source does not have (U4)."""
+    with _snapshots(target.engine, open_source) as (mine, source):
+        after = None if whole else common_position(mine, source)
+        rows: list[Row] = []
+        own: list[Row] = []
+        if after is not None:
+            was = follows(mine)
+            rows, own = copy_keys(target, mine, source, touched(mine, after.seq, was.seq))
+            rows += [Row("oplog", keys.log_row(seq), None) for seq in range(after.seq + 1, was.seq + 1)]
+        own.append(_mark(after or NOWHERE))
+        target.engine.apply(Group(target.epoch, mine.last, NOWHERE, rows, own))
+        return after is None
+
+
+def _mark(at: Position) -> Row:
+    return Row("local", SYNCING, seal(SYNCING, Mark(at.epoch, at.seq)))
+
+
+def _step(target: Target, rows: list[Row], own: list[Row]) -> None:
+    target.engine.apply(Group(target.epoch, NOWHERE, NOWHERE, rows, own))
+
+
+def _copy_tables(target: Target, open_source: Source) -> Iterator[None]:
+    """All rows, from snapshots that differ; then the mark says from where the log must be replayed."""
+    txn = open_source()
+    began = txn.last
+    txn.close()
+    for table in (*COPIED_TABLES, "inline"):
+        start: bytes | None = b""
+        while start is not None:
+            yield
+            start = _copy_range(target, open_source, table, start)
+    _step(target, [], [_mark(began)])
+
+
+def _copy_range(target: Target, open_source: Source, table: str, start: bytes) -> bytes | None:
+    """Make a stretch of a table equal; where the next begins, None at the end."""
+    with _snapshots(target.engine, open_source) as (mine, source):
+        theirs = list(islice(source.scan(table, start, None), STEP_ROWS))
+        present = list(islice(mine.scan(table, start, None), STEP_ROWS))
+        ends = [found[-1][0] + b"\0" for found in (theirs, present) if len(found) == STEP_ROWS]
+        stop = min(ends, default=None)
+        wanted = {key: value for key, value in theirs if stop is None or key < stop}
+        have = {key: value for key, value in present if stop is None or key < stop}
+        rows = [Row(table, key, None) for key in have if key not in wanted]
+        if table == "inline":
+            _step(target, [], rows)  # what is missing came with the records that refer to it
+            return stop
+        rows += [Row(table, key, value) for key, value in wanted.items() if have.get(key) != value]
+        _step(target, rows, _own_shards(target, mine, table, wanted))
+        return stop
+
+
+def _replay(target: Target, open_source: Source) -> bool:
+    """Copy what one more stretch of the log touched; whether there is more than a join can do."""
+    with _snapshots(target.engine, open_source) as (mine, source):
+        after = common_position(mine, source)
+        if after is None:
+            raise DriveBehind("the log became too short", path=target.engine.path)
+        if source.last.seq - after.seq <= STEP_OPERATIONS:
+            return False
+        upto = after.seq + STEP_OPERATIONS
+        rows, own = copy_keys(target, mine, source, touched(source, after.seq, upto))
+        rows += _copy_log(source, after.seq, upto)
+        own.append(_mark(Position(log_entry(source, upto).epoch, upto)))
+        _step(target, rows, own)
+        return True
+
+
+# -- rows ------------------------------------------------------------------------------------------
+
+
+def copy_keys(target: Target, mine: ReadTxn, source: ReadTxn, changed: Touched) -> tuple[list[Row], list[Row]]:
+    """Rows that make ``changed`` equal to the source, and the drive's own inline shards."""
+    rows: list[Row] = []
+    own: list[Row] = []
+    for table, key in changed:
+        value = source.get(table, key)
+        if table == "inline":
+            if value is None:
+                own.append(Row(table, key, None))
+            continue
+        if value != mine.get(table, key):
+            rows.append(Row(table, key, value))
+        if value is not None:
+            own += _own_shards(target, mine, table, {key: value})
+    return rows, own
+
+
+def _own_shards(target: Target, mine: ReadTxn, table: str, values: dict[bytes, bytes]) -> list[Row]:
+    """The inline shards that records refer to and this drive lacks."""
+    own = []
+    for key, value in values.items():
+        for ref in inline_refs(table, key, value):
+            if mine.get("inline", ref.data_id) is None:
+                try:
+                    own.append(Row("inline", ref.data_id, target.rebuild(ref, target.drive)))
+                except StoreError:
+                    continue  # freed meanwhile, or too few shards now: healing finds what stays missing
+    return own
+
+
+def inline_refs(table: str, key: bytes, value: bytes) -> list[DataRef]:
+    """The inline payloads that a row refers to.
+
+    :raises BadRow: the row cannot be read
+    """
+    return [ref for ref in _refs(table, key, value) if ref is not None and ref.volume == 0]
+
+
+def _refs(table: str, key: bytes, value: bytes) -> list[DataRef | None]:
+    if _holds_object(table, key):
+        return [open_object(key, value).data]
+    if table == "parts":
+        return [open_row(key, value, PartRecord).data]
+    if table == "manifests":
+        return [part.data for part in open_row(key, value, Manifest).parts]
+    if table == "undo":
+        return [open_row(key, value, UndoRecord).record.data]
+    return []
+
+
+def _holds_object(table: str, key: bytes) -> bool:
+    """Whether the row is an object's record, not a link to a child range (``sos/meta/keys.py``)."""
+    if table == "current":
+        return key.endswith(keys.END)
+    return table == "versions" and key[-10:-8] == keys.END
+
+
+def _copy_log(source: ReadTxn, after: int, upto: int) -> list[Row]:
+    first, stop = keys.log_row(after + 1), keys.log_row(upto + 1)
+    return [Row("oplog", key, value) for key, value in source.scan("oplog", first, stop)]
+
+
+def _drop_log(mine: ReadTxn, first: int, last: int) -> list[Row]:
+    """Entries that the source has trimmed, and those that it never had."""
+    doomed = [key for key, _ in mine.scan("oplog", b"", keys.log_row(first))]
+    doomed += [key for key, _ in mine.scan("oplog", keys.log_row(last + 1), None)]
+    return [Row("oplog", key, None) for key in doomed]
+
+
+class _snapshots:
+    """A snapshot of each of two drives."""
+
+    def __init__(self, mine: DriveEngine, open_source: Source) -> None:
+        self._openers = mine.begin_read, open_source
+        self._open: list[ReadTxn] = []
+
+    def __enter__(self) -> tuple[ReadTxn, ReadTxn]:
+        try:
+            self._open = [self._openers[0]()]
+            self._open.append(self._openers[1]())
+        except DriveFault:
+            self.__exit__()
+            raise
+        return self._open[0], self._open[1]
+
+    def __exit__(self, *_: object) -> None:
+        for txn in self._open:
+            txn.close()

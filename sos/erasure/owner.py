@@ -1,0 +1,468 @@
+"""The owner of an erasure set: the only writer of its index (DESIGN §5; the rules are in ``protocol.py``).
+
+Invariants, besides I1–I8 of the protocol.
+
+O1  One group at a time; nothing but the group, a recovery or the last step of a catch-up holds ``_turn``.
+O2  A group is decided over a snapshot at exactly the set's position, so it sees every operation before it.
+O3  The order after a group is: mask and C published, generations bumped, outcomes remembered, callers answered.
+O4  A proposal whose request id is in the log gets the logged outcome, before and after a change of owner.
+O5  A refused proposal changes nothing and takes no sequence.
+O6  Nothing is written and no timer runs while there is nothing to commit and all drives are in sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..base.pages import GEN_BUCKETS, GEN_CONFIG, GEN_IAM, Pages, SetState
+from ..domain.errors import BadRow, Busy, DriveFault, DriveFull, InternalFault, StorageFull, WriteQuorumLost
+from ..drive.engine import DriveEngine, Position, ReadTxn
+from ..meta import keys
+from ..meta.proposals import AnyProposal, Outcome, Refused
+from ..meta.records import DataRef, LogEntry
+from ..meta.rows import open_row
+from . import catchup, protocol
+from .keeper import Keeper
+from .member import Member
+from .pending import NOTHING, BucketOf, Decide, Pending, Place, Ticket, decode_outcome
+from .protocol import Report, Verdict
+from .recovery import Recovered, Recovery
+
+#: Tables whose change makes every worker read again, and the generation that tells them.
+GENERATIONS = {"buckets": (GEN_BUCKETS,), "sys": (GEN_IAM, GEN_CONFIG)}
+TIMES_KEPT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of an owner.
+
+    :param queued_proposals_max: beyond it ``submit`` raises Busy
+    :param group_proposals_max: bounds the time the event loop is held, and the transaction
+    :param log_entries_min: operations always kept in the log
+    :param log_entries_max: operations kept even though a drive lacks them; then it is copied whole
+    :param log_age_ns: entries younger than this stay while the log is below its maximum
+    :param log_trim_max: entries deleted with one group
+    :param outcomes_max: outcomes remembered for repeated proposals
+    """
+
+    queued_proposals_max: int = 16_384
+    group_proposals_max: int = 256
+    group_inline_bytes_max: int = 4 << 20
+    log_entries_min: int = 65_536
+    log_entries_max: int = 262_144
+    log_age_ns: int = 600 * 1_000_000_000
+    log_trim_max: int = 512
+    outcomes_max: int = 32_768
+
+
+def no_rebuild(ref: DataRef, drive: int) -> bytes:
+    """For sets whose inline shards cannot be rebuilt: the shard stays missing on that drive."""
+    raise WriteQuorumLost("no rebuilder of inline data")
+
+
+class Owner:
+    """The owner of one set, in the event loop of its worker.
+
+    :param number: the set's number on the shared pages
+    :param engines: the set's drives in their order, opened for writing; None where one is absent
+    :param decide: ``sos.meta.transitions.decide``, with its options bound
+    :param bucket_of: the record of a bucket id, from this worker's cache
+    :param k, m: data and parity shards of the set's default class: they give the write quorum
+    :param reopen: opens the drive at an index anew (in the drive's thread), None while it cannot; without it a failed
+        drive is tried again as it is
+    :param rebuild_inline: the shard of inline data for a drive, from the others (in the drive's thread)
+    """
+
+    def __init__(
+        self,
+        number: int,
+        engines: Sequence[DriveEngine | None],
+        pages: Pages,
+        decide: Decide,
+        bucket_of: BucketOf,
+        k: int,
+        m: int,
+        *,
+        reopen: Callable[[int], DriveEngine | None] | None = None,
+        rebuild_inline: catchup.Rebuild = no_rebuild,
+        clock: Callable[[], int] = time.time_ns,
+        limits: Limits | None = None,
+    ) -> None:
+        self.number = number
+        self.epoch = 0
+        self.last = Position(0, 0)
+        self.quorum = protocol.write_quorum(k, m)
+        self.members = [Member(i, engine, time.monotonic) for i, engine in enumerate(engines)]
+        self.rebuild = rebuild_inline
+        self.reopen = reopen
+        self.turn = asyncio.Lock()
+        self.serving = False
+        self.reason = "starting"
+        self._lost = False
+        self._stable = protocol.stable_quorum(k, m)
+        self._pages, self._decide, self._bucket_of, self._clock = pages, decide, bucket_of, clock
+        self._limits = limits or Limits()
+        self._log_first = 1
+        self._queue: deque[Ticket] = deque()
+        self._queued = 0
+        self._work = asyncio.Event()
+        self._served = asyncio.Event()
+        self._outcomes: dict[bytes, bytes] = {}
+        self._times_ns: deque[int] = deque(maxlen=TIMES_KEPT)
+        self._keeper = Keeper(self)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # -- life -------------------------------------------------------------------------------------------
+
+    async def start(self) -> bool:
+        """Recover the set; whether it is served now. If not, it is tried again until it can be.
+
+        Never raises for a lack of drives: ``submit`` does until enough are there.
+        """
+        await self.recover()
+        self._tasks = [asyncio.create_task(self._commit_forever()), asyncio.create_task(self._keeper.run())]
+        return self.serving
+
+    async def stop(self) -> None:
+        """Commit what is queued, then end. The set stays published for readers."""
+        while self._queue and self.serving:
+            await asyncio.wait([ticket.future for ticket in self._queue])
+        self.serving = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._fail_queue()
+        for member in self.members:
+            member.close()
+
+    def drop_drive(self, index: int, reason: str) -> None:
+        """Take a drive out of the mask because a reader or a stager found it failing; it is tried again later."""
+        if self.members[index].in_sync:
+            self.leave(self.members[index], reason)
+            self.publish()
+
+    # -- callers ----------------------------------------------------------------------------------------
+
+    async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
+        """Decide and commit proposals; each gets its own sequence. Outcomes in the order of the proposals.
+
+        :raises Busy: the queue is full
+        :raises WriteQuorumLost: too few drives; the outcome is unknown, and asked again by the same request ids
+        """
+        if not proposals:
+            return []
+        if self._lost:
+            raise WriteQuorumLost(set=self.number)
+        if self._queued + len(proposals) > self._limits.queued_proposals_max:
+            raise Busy(set=self.number)
+        ticket = Ticket(proposals, asyncio.get_running_loop().create_future())
+        self._queue.append(ticket)
+        self._queued += len(proposals)
+        self._work.set()
+        return await ticket.future
+
+    # -- the committer ------------------------------------------------------------------------------------
+
+    async def _commit_forever(self) -> None:
+        while True:
+            await self._work.wait()
+            await self._served.wait()
+            async with self.turn:
+                if self.serving and self._queue:
+                    await self._commit_next()
+            if not self._queue:
+                self._work.clear()
+            # let the callers just answered, and their next requests, into the next group
+            await asyncio.sleep(0)
+
+    async def _commit_next(self) -> None:
+        places = self._take()
+        try:
+            await self._commit(places)
+        except Exception as error:  # noqa: BLE001  outermost: a bug in a transition must not hang its callers
+            for ticket, _ in places:
+                ticket.fail(InternalFault(f"{type(error).__name__}: {error}", set=self.number))
+            self.step_down("internal fault")
+
+    def _take(self) -> list[Place]:
+        """The next proposals, bounded in number and inline bytes."""
+        places: list[Place] = []
+        size = 0
+        while self._queue and len(places) < self._limits.group_proposals_max:
+            ticket = self._queue[0]
+            if ticket.future.done() or ticket.taken == len(ticket.proposals):
+                self._queue.popleft()
+                self._queued -= len(ticket.proposals) - ticket.taken
+                continue
+            size += sum(map(len, getattr(ticket.proposals[ticket.taken], "inline", ())))
+            if places and size > self._limits.group_inline_bytes_max:
+                break
+            places.append((ticket, ticket.taken))
+            ticket.taken += 1
+            self._queued -= 1
+        return places
+
+    def _give_back(self, places: Sequence[Place]) -> None:
+        """Queue proposals again, in front: they are answered after the recovery, from the log if it has them."""
+        for ticket, index in reversed(places):
+            if ticket.outcomes[index] is not None or ticket.future.done():
+                continue
+            ticket.taken = min(ticket.taken, index)
+            if not self._queue or self._queue[0] is not ticket:
+                self._queue.appendleft(ticket)
+        self._queued = sum(len(ticket.proposals) - ticket.taken for ticket in self._queue)
+        self._work.set()
+
+    async def _commit(self, places: list[Place], full: bool = False) -> None:
+        """Decide, write, publish, answer."""
+        decided = self._decide_all(places, full)
+        if decided is None:
+            self._give_back(places)
+            self.step_down("no drive can be read")
+            return
+        if not decided.operations:
+            self._answer(decided)
+            return
+        verdict = await self._write(decided)
+        if verdict is Verdict.DONE:
+            self._publish_group(decided)
+            self._answer(decided)
+        elif verdict is Verdict.LOST:
+            self._give_back(places)
+            self.step_down("write quorum lost")
+        elif not full:
+            # every drive refused for lack of space, and none changed: what frees space still goes through
+            await self._commit(places, full=True)
+        else:
+            self._refuse_full(decided)
+
+    # -- deciding -----------------------------------------------------------------------------------------
+
+    def _decide_all(self, places: list[Place], full: bool) -> Pending | None:
+        """Decide over a drive in sync; a drive that cannot be read leaves the mask once another could."""
+        failed: list[tuple[Member, DriveFault]] = []
+        for member in [m for m in self.members if m.in_sync]:
+            try:
+                decided = self._decide_on(member, places, full)
+            except DriveFault as fault:
+                failed.append((member, fault))
+                continue
+            for broken, problem in failed:
+                self._expel(broken, problem)
+            return decided
+        if failed and all(isinstance(fault, BadRow) for _, fault in failed):
+            # the same row is bad everywhere: not a drive's fault, and no reason to stop the whole set
+            return self._refuse_unreadable(places, full, failed[0][1])
+        for broken, problem in failed:
+            self._expel(broken, problem)
+        return None
+
+    def _refuse_unreadable(self, places: list[Place], full: bool, fault: DriveFault) -> Pending | None:
+        if len(places) > 1:
+            self._give_back(places[1:])
+            del places[1:]
+            return self._decide_all(places, full)
+        ticket, index = places[0]
+        ticket.answer(index, Refused(InternalFault.__name__, str(fault)))
+        return Pending(NOTHING, self.epoch, self.last, 0)
+
+    def _decide_on(self, member: Member, places: list[Place], full: bool) -> Pending:
+        txn = member.open.begin_read()
+        try:
+            if txn.last != self.last:
+                raise DriveFault(f"at {tuple(txn.last)}, the set is at {tuple(self.last)}")
+            pending = Pending(txn, self.epoch, self.last, self._clock())
+            for place in places:
+                self._decide_one(pending, place, full)
+            self._trim(pending, txn)
+            return pending
+        finally:
+            txn.close()
+
+    def _decide_one(self, pending: Pending, place: Place, full: bool) -> None:
+        proposal = place[0].proposals[place[1]]
+        known = pending.fresh.get(proposal.request_id) or self._outcomes.get(proposal.request_id)
+        if known is not None:
+            pending.repeat(place, decode_outcome(known))
+            return
+        bucket = self._bucket_of(proposal.bucket_id) if proposal.bucket_id else None
+        pending.add(place, self._decide, bucket, only_freeing=full)
+
+    def _trim(self, pending: Pending, txn: ReadTxn) -> None:
+        """Choose old log entries to delete with the group (DESIGN §4, ``oplog``)."""
+        limits, first = self._limits, self._log_first
+        behind = [member.last.seq for member in self.members if not member.in_sync]
+        keep, most = limits.log_entries_min, limits.log_entries_max
+        upto = protocol.trim_to(self.last.seq, behind, first, keep, most, limits.log_trim_max)
+        if upto < first or not pending.operations:
+            return
+        young = catchup.log_entry(txn, upto).at_ns > self._clock() - limits.log_age_ns
+        if not young or self.last.seq - first > most:
+            pending.trimmed = range(first, upto + 1)
+
+    # -- writing ------------------------------------------------------------------------------------------
+
+    async def _write(self, pending: Pending) -> Verdict:
+        """Apply a group on each drive in sync, in the drives' threads. WAIT: all were full, nothing changed."""
+        sent = [member for member in self.members if member.in_sync]
+        groups = pending.groups([member.index for member in sent])
+        began = time.monotonic_ns()
+        calls = {member.run(member.open.apply, groups[member.index]): member for member in sent}
+        verdict = Verdict.WAIT
+        waiting = set(calls)
+        while verdict is Verdict.WAIT:
+            elapsed = time.monotonic_ns() - began
+            verdict = self._judge(calls, elapsed)
+            if verdict is Verdict.WAIT:
+                patience = self._patience_ns(calls, elapsed)
+                _, waiting = await asyncio.wait(waiting, timeout=patience / 1e9, return_when=asyncio.FIRST_COMPLETED)
+        self._times_ns.append(time.monotonic_ns() - began)
+        return self._settle(pending, calls, verdict)
+
+    def _judge(self, calls: dict[asyncio.Future[None], Member], elapsed_ns: int) -> Verdict:
+        accepted = sum(call.done() and call.exception() is None for call in calls)
+        failed = sum(call.done() and call.exception() is not None for call in calls)
+        late = elapsed_ns >= self._deadline_ns(calls)
+        return protocol.judge(len(calls), accepted, failed, self.quorum, late, elapsed_ns >= protocol.GIVE_UP_NS)
+
+    def _deadline_ns(self, calls: dict[asyncio.Future[None], Member]) -> int:
+        """The shorter deadline holds only where all stragglers were late lately."""
+        times = sorted(self._times_ns)
+        p99 = times[len(times) * 99 // 100] if times else 0
+        return protocol.deadline_ns(p99, all(m.late_lately for call, m in calls.items() if not call.done()))
+
+    def _patience_ns(self, calls: dict[asyncio.Future[None], Member], elapsed_ns: int) -> int:
+        deadline = self._deadline_ns(calls)
+        until = deadline if elapsed_ns < deadline else protocol.GIVE_UP_NS
+        return max(1_000_000, until - elapsed_ns)
+
+    def _settle(self, pending: Pending, calls: dict[asyncio.Future[None], Member], verdict: Verdict) -> Verdict:
+        """What each drive's answer means for its place in the mask."""
+        faults = [call.exception() for call in calls if call.done()]
+        if verdict is Verdict.LOST and len(faults) == len(calls) and all(isinstance(f, DriveFull) for f in faults):
+            return Verdict.WAIT
+        holders = []
+        for call, member in calls.items():
+            if not call.done():
+                self.leave(member, "late", late=True)
+            elif (error := call.exception()) is not None:
+                self._expel(member, error)
+            else:
+                member.last = pending.last
+                holders.append(member)
+        if verdict is Verdict.LOST and len(holders) >= self._stable:
+            # no later authority can lack it: readers may go on with these drives (protocol.stable_quorum)
+            self._publish_group(pending)
+        return verdict
+
+    def _expel(self, member: Member, error: BaseException) -> None:
+        if not isinstance(error, DriveFault):
+            raise error
+        member.damaged = member.damaged or isinstance(error, BadRow)
+        self.leave(member, f"{error.name}: {error}")
+
+    def leave(self, member: Member, reason: str, late: bool = False) -> None:
+        """Out of the mask; published with the next state."""
+        member.leave(reason, late)
+        self._keeper.wake()
+
+    # -- publishing ---------------------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """Mask and C, under one sequence lock."""
+        mask = protocol.mask_of(member.index for member in self.members if member.in_sync)
+        self._pages.publish(self.number, SetState(self.epoch, self.last.seq, mask))
+
+    def _publish_group(self, pending: Pending) -> None:
+        self.last = pending.last
+        if pending.trimmed:
+            self._log_first = pending.trimmed.stop
+        self.publish()
+        for table in pending.view.tables() & GENERATIONS.keys():
+            for word in GENERATIONS[table]:
+                self._pages.bump(word)
+
+    def _answer(self, pending: Pending) -> None:
+        self._outcomes.update(pending.fresh)
+        for request_id in list(self._outcomes)[: -self._limits.outcomes_max] if self._too_many() else ():
+            del self._outcomes[request_id]
+        for ticket, index, outcome in pending.answers:
+            ticket.answer(index, outcome)
+
+    def _too_many(self) -> bool:
+        """With some slack, so that the oldest are dropped many at a time."""
+        return len(self._outcomes) > self._limits.outcomes_max + self._limits.outcomes_max // 8
+
+    def _refuse_full(self, pending: Pending) -> None:
+        error = StorageFull(set=self.number)
+        for ticket, index, _ in pending.answers:
+            ticket.answer(index, Refused(error.name, error.message, error.detail))
+
+    # -- taking over --------------------------------------------------------------------------------------
+
+    async def recover(self) -> bool:
+        """Take over the set with a new epoch; whether it is served now. Without a quorum the queue is answered
+        WriteQuorumLost and the published state stays as it is, for readers.
+        """
+        async with self.turn:
+            for member in self.members:
+                if member.in_sync:
+                    member.leave("owner recovers")
+            recovery = Recovery(self.members, self.quorum, self.rebuild, self.epoch, self._clock())
+            recovered = await recovery.run()
+            self.epoch = max(self.epoch, recovery.epoch)
+            if recovered is None:
+                self._lost = True
+                self._fail_queue()
+                self._publish_readable(recovery.reports)
+            else:
+                self._begin_service(recovered)
+            self._keeper.wake()
+        return self.serving
+
+    def _publish_readable(self, reports: Sequence[Report]) -> None:
+        """Without a write quorum: let readers have what no later authority can lack (``protocol.readable``)."""
+        found = protocol.readable(reports, self._stable)
+        state = self._pages.set_state(self.number)
+        if found is not None and found.last.seq >= state.committed:
+            epoch = max(found.last.epoch, state.epoch)
+            self._pages.publish(self.number, SetState(epoch, found.last.seq, protocol.mask_of(found.drives)))
+
+    def _begin_service(self, recovered: Recovered) -> None:
+        self.last, self._log_first = recovered.last, recovered.log_first
+        self._load_outcomes(recovered.members[0])
+        self.publish()
+        if self.number == 0:
+            for word in (GEN_BUCKETS, GEN_IAM, GEN_CONFIG):
+                self._pages.bump(word)
+        self.serving, self._lost = True, False
+        self._served.set()
+
+    def _load_outcomes(self, member: Member) -> None:
+        """O4: outcomes of the newest operations, from the log."""
+        after = max(self.last.seq - self._limits.outcomes_max, 0)
+        txn = member.open.begin_read()
+        try:
+            rows = list(txn.scan("oplog", keys.log_row(after + 1), None))
+        finally:
+            txn.close()
+        entries = [open_row(key, value, LogEntry) for key, value in rows]
+        self._outcomes = {entry.request_id: entry.outcome for entry in entries if entry.request_id}
+
+    def step_down(self, reason: str) -> None:
+        """No more groups under this epoch: a quorum was lost, or a drive promised another. The keeper recovers."""
+        self.reason = reason
+        self.serving = False
+        self._served.clear()
+        self._keeper.wake()
+
+    def _fail_queue(self) -> None:
+        for ticket in self._queue:
+            ticket.fail(WriteQuorumLost(set=self.number))
+        self._queue.clear()
+        self._queued = 0

@@ -1,0 +1,146 @@
+"""A group in the making: proposals decided one after the other, each seeing what those before it did."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from ..domain.errors import StorageFull
+from ..drive.engine import Group, Position, ReadTxn, Row
+from ..meta import keys
+from ..meta.proposals import AnyProposal, Done, Outcome, Refused
+from ..meta.records import BucketRecord, LogEntry
+from ..meta.rows import seal
+from ..meta.transitions import Decision
+from .overlay import Overlay
+
+Decide = Callable[[Overlay, "BucketRecord | None", AnyProposal, int, int], Decision]
+BucketOf = Callable[[int], "BucketRecord | None"]
+
+encode_outcome = msgspec.msgpack.Encoder().encode
+decode_outcome = msgspec.msgpack.Decoder(Outcome).decode
+
+
+class Ticket:
+    """What one caller of ``submit`` waits for. Its proposals may be spread over several groups."""
+
+    __slots__ = ("future", "missing", "outcomes", "proposals", "taken")
+
+    def __init__(self, proposals: Sequence[AnyProposal], future: asyncio.Future[list[Outcome]]) -> None:
+        self.proposals = proposals
+        self.future = future
+        self.outcomes: list[Outcome | None] = [None] * len(proposals)
+        self.missing = len(proposals)
+        self.taken = 0
+
+    def answer(self, index: int, outcome: Outcome) -> None:
+        if self.outcomes[index] is None:
+            self.outcomes[index] = outcome
+            self.missing -= 1
+        if not self.missing and not self.future.done():
+            self.future.set_result([outcome for outcome in self.outcomes if outcome is not None])
+
+    def fail(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+Place = tuple[Ticket, int]
+"""One proposal of a ticket."""
+
+
+class Pending:
+    """The changes of a group over the snapshot ``base`` of a drive in sync.
+
+    :param last: the set's position before the group
+    """
+
+    def __init__(self, base: ReadTxn, epoch: int, last: Position, now_ns: int) -> None:
+        self.epoch, self.expect = epoch, last
+        self.view = Overlay(base)
+        self.answers: list[tuple[Ticket, int, Outcome]] = []
+        self.fresh: dict[bytes, bytes] = {}
+        self.frees = True
+        self.trimmed = range(0)
+        self._now_ns = now_ns
+        self._seq = last.seq
+        self._log: list[Row] = []
+        self._shards: dict[bytes, tuple[bytes, ...]] = {}
+
+    @property
+    def last(self) -> Position:
+        return Position(self.epoch, self._seq)
+
+    @property
+    def operations(self) -> int:
+        return self._seq - self.expect.seq
+
+    def add(self, place: Place, decide: Decide, bucket: BucketRecord | None, only_freeing: bool) -> None:
+        """Decide one proposal; what it changes is seen by the next.
+
+        :param only_freeing: the drives are full: refuse what does not only free space
+        :raises DriveFault: the snapshot cannot be read; nothing was added
+        """
+        ticket, index = place
+        proposal = ticket.proposals[index]
+        decision = decide(self.view, bucket, proposal, self._seq + 1, self._now_ns)
+        outcome = decision.outcome
+        if isinstance(outcome, Done):
+            if only_freeing and not decision.frees:
+                outcome = Refused(StorageFull.__name__)
+            else:
+                self._take(proposal.request_id, decision)
+        self.answers.append((ticket, index, outcome))
+
+    def repeat(self, place: Place, outcome: Outcome) -> None:
+        """Answer from the log; the answer still waits for the group, which may hold the first copy."""
+        self.answers.append((*place, outcome))
+
+    def _take(self, request_id: bytes, decision: Decision) -> None:
+        self._seq += 1
+        self.frees = self.frees and decision.frees
+        self.view.put(decision.rows)
+        touched = [(table, key) for table, key, _ in decision.rows]
+        for table, key in touched:
+            if table == "inline":
+                # made and freed within one group: it must not be written after its deletion
+                self._shards.pop(key, None)
+        if decision.inline_id:
+            self._shards[decision.inline_id] = decision.inline
+            touched.append(("inline", decision.inline_id))
+        outcome = encode_outcome(decision.outcome)
+        key = keys.log_row(self._seq)
+        entry = LogEntry(self.epoch, self._seq, request_id, self._now_ns, tuple(touched), outcome)
+        self._log.append(Row("oplog", key, seal(key, entry)))
+        self.fresh[request_id] = outcome
+
+    def groups(self, drives: Sequence[int]) -> dict[int, Group]:
+        """The transaction of each drive; ``trimmed`` are sequences to delete from the log."""
+        rows = self.view.rows() + self._log + [Row("oplog", keys.log_row(seq), None) for seq in self.trimmed]
+        return {
+            drive: Group(self.epoch, self.expect, self.last, rows, self._own_rows(drive), self.frees) for drive in drives
+        }
+
+    def _own_rows(self, drive: int) -> list[Row]:
+        return [Row("inline", key, shards[drive]) for key, shards in self._shards.items() if shards[drive]]
+
+
+class _Nothing:
+    """A snapshot of nothing."""
+
+    last = Position(0, 0)
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        return None
+
+    def scan(self, table: str, start: bytes, stop: bytes | None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        return iter(())
+
+    def close(self) -> None:
+        return None
+
+
+#: For a group without operations.
+NOTHING: ReadTxn = _Nothing()

@@ -1,0 +1,153 @@
+"""Taking over a set: promise, authority, alignment, barrier (``protocol.py``: states of an owner)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ..domain.errors import DriveFault
+from ..drive.engine import Group, Position, Row
+from ..meta import keys
+from ..meta.records import LogEntry
+from ..meta.rows import seal
+from . import catchup, protocol
+from .catchup import Rebuild, Target
+from .member import Member, ask
+from .protocol import Report
+
+ANSWER_S_MAX = 5.0
+#: A whole log may have to be replayed in one transaction before a quorum stands.
+ALIGN_S_MAX = 120.0
+PROMISES_MAX = 3
+
+
+class Recovered(NamedTuple):
+    """The set as the new owner takes it over: ``last`` is the barrier."""
+
+    epoch: int
+    last: Position
+    log_first: int
+    members: list[Member]
+
+
+class Recovery:
+    """One attempt to take over a set.
+
+    :param known: the highest epoch this process has heard of
+    """
+
+    def __init__(self, members: Sequence[Member], quorum: int, rebuild: Rebuild, known: int, now_ns: int) -> None:
+        self.epoch = known
+        #: What the drives said of themselves, for whoever must do without a quorum.
+        self.reports: list[Report] = []
+        self._members = members
+        self._quorum = quorum
+        self._rebuild = rebuild
+        self._now_ns = now_ns
+
+    async def run(self) -> Recovered | None:
+        """None without a write quorum: nothing is dropped, nothing can be written."""
+        promised = await self._promise()
+        chosen = protocol.elect(promised, self._quorum)
+        if chosen is None:
+            return None
+        authority = self._members[chosen.drive]
+        authority.joined(chosen.last)
+        aligned = [authority, *await self._align(authority, [r for r in promised if r.drive != chosen.drive])]
+        holders = await self._barrier(aligned, chosen.last)
+        if len(holders) < self._quorum:
+            return None
+        txn = holders[0].open.begin_read()
+        try:
+            return Recovered(self.epoch, txn.last, catchup.log_first(txn), holders)
+        finally:
+            txn.close()
+
+    # -- PROMISING --------------------------------------------------------------------------------------
+
+    async def _promise(self) -> list[Report]:
+        """Those that promised the new epoch, with the position they then had."""
+        for _ in range(PROMISES_MAX):
+            reports = self.reports = await self._reports()
+            if not protocol.has_quorum(reports, self._quorum):
+                return []
+            self.epoch = protocol.next_epoch(reports, self.epoch)
+            asked = [self._members[report.drive] for report in reports]
+            answers = await ask(asked, lambda member: member.open.promise(self.epoch), ANSWER_S_MAX)
+            promised = [r._replace(last=last) for r in reports if not isinstance(last := answers[r.drive], DriveFault)]
+            self._note(answers)
+            if protocol.has_quorum(promised, self._quorum):
+                return promised
+        return []
+
+    async def _reports(self) -> list[Report]:
+        asked = [member for member in self._members if member.engine is not None and not member.busy]
+        answers = await ask(asked, lambda member: catchup.report(member.open, member.index), ANSWER_S_MAX)
+        self._note(answers)
+        reports = [answer for answer in answers.values() if not isinstance(answer, DriveFault)]
+        for found in reports:
+            self._members[found.drive].last = found.last
+        return reports
+
+    def _note(self, answers: Mapping[int, object]) -> None:
+        for index, answer in answers.items():
+            if isinstance(answer, DriveFault):
+                self._members[index].leave(str(answer) or answer.name)
+
+    # -- ALIGNING ---------------------------------------------------------------------------------------
+
+    async def _align(self, authority: Member, others: list[Report]) -> list[Member]:
+        """Voting drives brought to the authority's position: all with a short gap, more only while they are needed.
+
+        Without a published C a drive may not begin to be copied in steps (I8), unless the authority's log is too
+        short for it: then the entries it lacks were trimmed, so committed without it.
+        """
+        aligned = [self._members[r.drive] for r in others if r.voting and not r.syncing and r.last == authority.last]
+        behind = [self._members[r.drive] for r in others if r.voting and self._members[r.drive] not in aligned]
+        gaps = await ask(behind, lambda member: catchup.gap(member.open, authority.open.begin_read), ANSWER_S_MAX)
+        self._note(gaps)
+        near = [m for m in behind if isinstance(g := gaps[m.index], int) and g <= catchup.JOIN_OPERATIONS_MAX]
+        far = sorted((m for m in behind if isinstance(gaps[m.index], int) and m not in near), key=lambda m: _int(gaps[m.index]))
+        lost = [m for m in behind if gaps[m.index] is None]
+        aligned += await self._join(near, authority, whole=False)
+        for member in far:
+            if len(aligned) + 1 < self._quorum:
+                aligned += await self._join([member], authority, whole=False)
+        for member in lost:
+            if len(aligned) + 1 < self._quorum:
+                aligned += await self._join([member], authority, whole=True)
+        return aligned
+
+    async def _join(self, members: list[Member], authority: Member, whole: bool) -> list[Member]:
+        source = authority.open.begin_read
+
+        def join(member: Member) -> Position:
+            target = Target(member.open, member.index, self.epoch, self._rebuild)
+            if whole:
+                for _ in catchup.sync_steps(target, source):
+                    pass
+            return catchup.join(target, source, frees=True)
+
+        answers = await ask(members, join, ALIGN_S_MAX)
+        self._note(answers)
+        return [member for member in members if not isinstance(answers[member.index], DriveFault)]
+
+    # -- BARRIER ----------------------------------------------------------------------------------------
+
+    async def _barrier(self, aligned: list[Member], last: Position) -> list[Member]:
+        """Commit everything before it by an empty operation of the new epoch."""
+        seq = last.seq + 1
+        key = keys.log_row(seq)
+        entry = LogEntry(self.epoch, seq, b"", self._now_ns, (), b"")
+        position = Position(self.epoch, seq)
+        group = Group(self.epoch, last, position, [Row("oplog", key, seal(key, entry))], frees=True)
+        answers = await ask(aligned, lambda member: member.open.apply(group), ANSWER_S_MAX * 6)
+        self._note(answers)
+        holders = [member for member in aligned if not isinstance(answers[member.index], DriveFault)]
+        for member in holders:
+            member.joined(position)
+        return holders
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0
