@@ -60,11 +60,11 @@ def _by_header(
     now_s: float,
     host_bucket: str,
 ) -> Identity:
-    header = header.strip(" \t")
-    if header.startswith(ALGORITHM + " "):
+    kind = header.strip(" \t").partition(" ")[0]
+    if kind == ALGORITHM:
         return sigv4.verify_header(request, pairs, keys, place, now_s)
-    if header.startswith("AWS "):
+    if kind == "AWS":
         return sigv2.verify_header(request, pairs, keys, now_s, host_bucket)
-    if header.startswith("Bearer "):
+    if kind == "Bearer":
         raise AccessDenied()
     raise UnsupportedSignature()

@@ -14,9 +14,14 @@ from hashlib import sha256
 ALGORITHM = "AWS4-HMAC-SHA256"
 
 
+def trim(value: str) -> str:
+    """Without the blanks around it. Only blank and tab count: other white space of ``str`` may be a byte of UTF-8."""
+    return value.strip(" \t")
+
+
 def collapse(value: str) -> str:
     """A header value as it is signed: trimmed, each run of blanks one blank."""
-    value = value.strip(" \t")
+    value = trim(value)
     if "  " in value or "\t" in value:
         return b" ".join(value.encode("latin-1", "replace").split()).decode("latin-1")
     return value

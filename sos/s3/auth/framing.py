@@ -103,7 +103,7 @@ class Deframer:
 
         :param raw_left: raw bytes of the body not yet received, None when not known
         """
-        if not self._chunk_left or not self._predict:
+        if not self._started or not self._predict:
             return None
         first = min(self._chunk_left, len(out))
         if raw_left is not None and first > raw_left:
@@ -111,7 +111,7 @@ class Deframer:
         plan = Plan(out, first, [out[:first]])
         if raw_left is not None and self._chunk_size >= PREDICTED_CHUNK_MIN and first == self._chunk_left:
             self._plan_chunks(plan, raw_left - first)
-        return plan
+        return plan if first or plan.gaps else None
 
     def _plan_chunks(self, plan: Plan, raw_left: int) -> None:
         at, left = plan.first, self._left - plan.first

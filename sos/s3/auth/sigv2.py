@@ -10,7 +10,7 @@ import hmac
 
 from ...http.message import Request
 from .accounts import find
-from .canonical import same
+from .canonical import same, trim
 from .errors import (
     AuthorizationHeaderMalformed,
     AuthorizationQueryParametersError,
@@ -25,21 +25,53 @@ from .moments import SKEW_S, parse_date
 from .query import percent_decode, uri_encode
 from .sigv4 import header_values
 
-MINIO_RESOURCES = frozenset(  # fmt: skip
+MINIO_RESOURCES = frozenset(
     {
-        "acl", "cors", "delete", "encryption", "legal-hold", "lifecycle", "location", "logging", "notification",
-        "partNumber", "policy", "requestPayment", "response-cache-control", "response-content-disposition",
-        "response-content-encoding", "response-content-language", "response-content-type", "response-expires",
-        "retention", "select", "select-type", "tagging", "torrent", "uploadId", "uploads", "versionId",
-        "versioning", "versions", "website"
+        "acl",
+        "cors",
+        "delete",
+        "encryption",
+        "legal-hold",
+        "lifecycle",
+        "location",
+        "logging",
+        "notification",
+        "partNumber",
+        "policy",
+        "requestPayment",
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+        "response-content-language",
+        "response-content-type",
+        "response-expires",
+        "retention",
+        "select",
+        "select-type",
+        "tagging",
+        "torrent",
+        "uploadId",
+        "uploads",
+        "versionId",
+        "versioning",
+        "versions",
+        "website",
     }
 )
 """Query names that MinIO clients sign."""
 
-RESOURCES = MINIO_RESOURCES | frozenset(  # fmt: skip
+RESOURCES = MINIO_RESOURCES | frozenset(
     {
-        "accelerate", "analytics", "defaultObjectAcl", "intelligent-tiering", "inventory", "metrics",
-        "object-lock", "replication", "restore", "storageClass"
+        "accelerate",
+        "analytics",
+        "defaultObjectAcl",
+        "intelligent-tiering",
+        "inventory",
+        "metrics",
+        "object-lock",
+        "replication",
+        "restore",
+        "storageClass",
     }
 )
 """Query names that the AWS SDKs sign."""
@@ -54,7 +86,7 @@ def verify_header(
 
     :param host_bucket: the bucket when it came in the host name
     """
-    values = header_values(request)
+    values = header_values(request, trim)
     access_key, _, signature = values["authorization"][len("AWS ") :].strip(" ").rpartition(":")
     if not access_key or not signature or " " in access_key:
         raise AuthorizationHeaderMalformed()
@@ -85,7 +117,7 @@ def verify_presigned(
         raise AuthorizationQueryParametersError("Expires should be a number.")
     if int(expires) < now_s:
         raise RequestExpired()
-    values = header_values(request)
+    values = header_values(request, trim)
     token = next((v for n, v in pairs if n == "x-amz-security-token"), values.get("x-amz-security-token", ""))
     found = find(keys, given["AWSAccessKeyId"], token)
     head = _head(request, values, expires)
@@ -117,13 +149,15 @@ def _head(request: Request, values: dict[str, str], date: str) -> str:
 
 
 def _resources(request: Request, pairs: list[tuple[str, str]], names: frozenset[str], host_bucket: str) -> list[str]:
-    """The resource line over the path as sent, and over its canonical form where that differs."""
+    """The resource line over the path as sent, over its canonical form, and for a bucket also with a slash at its end
+    (as botocore signs it): all name the same thing."""
     listed = sorted((n, v) for n, v in pairs if n in names)
     query = "&".join(f"{n}={v}" if v else n for n, v in listed)
     query = ("?" + query if query else "").encode().decode("latin-1")
     prefix = "/" + host_bucket if host_bucket else ""
     paths = dict.fromkeys((request.path.decode("latin-1"), uri_encode(percent_decode(request.path))))
-    return [prefix + path + query for path in paths]
+    slashed = [path + "/" for path in paths if path.count("/") == 1 and path != "/"]
+    return [prefix + path + query for path in (*paths, *slashed)]
 
 
 def _verify(found: Credentials, forms: list[str], signature: str) -> None:

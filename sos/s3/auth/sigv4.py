@@ -10,6 +10,7 @@ the same key, which is a pure function of what was sent.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import msgspec
@@ -80,16 +81,20 @@ def split_signed(text: str) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def header_values(request: Request) -> dict[str, str]:
-    """Lower-case name → value as signed. :raises AuthorizationHeaderMalformed: a header that must be single is not"""
+def header_values(request: Request, clean: Callable[[str], str] = collapse) -> dict[str, str]:
+    """Lower-case name → value as signed, duplicates joined with commas.
+
+    :param clean: what the signature version does to blanks
+    :raises AuthorizationHeaderMalformed: a header that must be single is not
+    """
     values: dict[str, str] = {}
     for name, value in request.headers.items:
         if name in values:
             if name in SINGLE:
                 raise AuthorizationHeaderMalformed(f"More than one {name} header.")
-            values[name] = f"{values[name]},{collapse(value)}"
+            values[name] = f"{values[name]},{clean(value)}"
         else:
-            values[name] = collapse(value)
+            values[name] = clean(value)
     return values
 
 
