@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import array
 import os
-import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,8 @@ from .processes import spawn
 
 #: The kernel takes at most 253 descriptors in one message (SCM_MAX_FD).
 FDS_MAX = 200
+#: For the child to go once its work is done, unless a thread of it hangs in the kernel.
+DEATH_S = 1.0
 
 
 class BootFailed(Exception):
@@ -31,7 +32,7 @@ _FDS, _DONE, _FAILED = b"f", b"d", b"x"
 def in_child(work: Work, patience_s: float, expected: tuple[type[Exception], ...]) -> tuple[bytes, list[int]]:
     """What ``work`` returns in a child process: bytes and open descriptors.
 
-    The child is not waited for: a thread of it may hang on a drive for ever.
+    The end of the child is not waited for long: a thread of it may hang on a drive for ever.
 
     :param expected: errors whose text is meant for the operator
     :raises BootFailed: ``work`` raised, died or took too long
@@ -43,8 +44,7 @@ def in_child(work: Work, patience_s: float, expected: tuple[type[Exception], ...
         child = spawn(lambda: _work(work, theirs, memory, expected))
         theirs.close()
         verdict = _receive(ours, fds, patience_s)
-        child.send(signal.SIGKILL)
-        os.close(child.pidfd)
+        child.end(DEATH_S)
         text = os.pread(memory, os.fstat(memory).st_size, 0)
     finally:
         ours.close()

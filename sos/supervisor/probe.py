@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import mmap
 import os
-import signal
 import time
 from collections.abc import Iterator, Sequence
 
 from .processes import Child, spawn
 
 PATIENCE_S = 2.0
+DEATH_S = 0.2
 READ_BYTES = 65_536
 #: Newest volumes of a drive that are sampled.
 VOLUMES_MAX = 16
@@ -28,14 +28,13 @@ def bad_drives(paths: Sequence[str]) -> list[int]:
 
 
 def _verdict(child: Child, until_s: float) -> int:
-    """Exit code of the child; -1 when it did not end in time (it is then left to the kernel)."""
+    """Exit code of the child; -1 when it did not end in time (killed then)."""
     while time.monotonic() < until_s:
         code = child.reap()
         if code is not None:
             return code
         time.sleep(0.005)
-    child.send(signal.SIGKILL)
-    os.close(child.pidfd)
+    child.end(DEATH_S)
     return -1
 
 

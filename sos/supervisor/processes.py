@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -35,6 +36,16 @@ class Child:
             return None
         os.close(self.pidfd)
         return os.waitstatus_to_exitcode(status)
+
+    def end(self, patience_s: float) -> None:
+        """Kill it and reap it; one that cannot die is left to the kernel after ``patience_s``."""
+        self.send(signal.SIGKILL)
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        if not poll.poll(patience_s * 1000):
+            os.close(self.pidfd)
+        else:
+            self.reap()
 
 
 def spawn(run: Callable[[], int]) -> Child:

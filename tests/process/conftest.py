@@ -95,7 +95,7 @@ class Server:
         return until(one, f"a connection to worker {pid}")
 
     def workers(self) -> list[int]:
-        return children(self.pid)
+        return [pid for pid in children(self.pid) if alive(pid)]
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
