@@ -67,7 +67,11 @@ class Settings:
     )
     server_url: str = _option("server", TEXT, "", "Public URL of the S3 API, where it differs from the address.")
     certs_dir: str = _option(
-        "server", TEXT, "", "Directory with public.crt and private.key; empty: no TLS.", flags=("--certs-dir", "-S")
+        "server",
+        TEXT,
+        "",
+        "Directory with public.crt and private.key. This release has no TLS and refuses to start where it finds them.",
+        flags=("--certs-dir", "-S"),
     )
     root_user: str = _option(
         "credentials", TEXT, DEFAULT_USER, "Root user, 3 characters or more.",

@@ -13,6 +13,7 @@ from ..base.pages import Pages
 from ..config.address import api_address, parse_address
 from ..config.load import Loaded
 from ..config.settings import Settings
+from ..config.values import ConfigError
 from ..drive.formation import Formation
 from ..mesh.sockets import listen as listen_mesh
 from ..observe import logs
@@ -47,6 +48,7 @@ def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = 
     classes = [
         parities(pool.set_size, settings.storage_class_standard, settings.storage_class_rrs) for pool in drives.pools
     ]
+    _refuse_certificates(settings)
     address, warning = api_address(settings)
     workers = settings.workers or len(os.sched_getaffinity(0))
     # before the drives are formed: a server that cannot listen must not have formatted anything
@@ -109,6 +111,13 @@ def _supervise(
     )
     limits = Limits(silence_s=settings.silence_s, drain_s=settings.drain_timeout_s)
     return Supervisor(workers, pages, hooks, limits, Notifier(os.environ)).run()
+
+
+def _refuse_certificates(settings: Settings) -> None:
+    """:raises ConfigError: somebody counts on TLS, and would get plain HTTP"""
+    certificate = os.path.join(settings.certs_dir, "public.crt")
+    if settings.certs_dir and os.path.exists(certificate):
+        raise ConfigError(f"{certificate}: this release has no TLS, put a proxy in front and leave --certs-dir out")
 
 
 def _announce(settings: Settings, facts: Facts) -> None:
