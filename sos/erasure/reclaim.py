@@ -44,6 +44,8 @@ class Reclaim:
         self._grace_ns = grace_ns
         self._from = b""
         self.punched_bytes = 0
+        #: freed extents seen that were not due yet
+        self.pending = 0
 
     async def step(self, request_id: bytes) -> bool:
         """One bounded piece of work; whether there may be more right away."""
@@ -59,10 +61,16 @@ class Reclaim:
         idle_ns = time.monotonic_ns() - oldest_read_ns(self._pages)
         before = time.time_ns() - max(self._grace_ns, idle_ns + self._grace_ns)
         due: list[tuple[bytes, ExtentRecord]] = []
+        if not self._from:
+            self.pending = 0
         for seen, (key, value) in enumerate(self._view.scan_all("extents", self._from, None)):
             record = rows.open_row(key, value, ExtentRecord)
-            if record.freed_seq and record.freed_ns < before:
+            if not record.freed_seq:
+                continue
+            if record.freed_ns < before:
                 due.append((key, record))
+            else:
+                self.pending += 1
             if len(due) == STEP_EXTENTS_MAX or seen == STEP_ROWS_MAX:
                 self._from = key + b"\0"
                 return due, False
@@ -76,7 +84,7 @@ class Reclaim:
                 continue
             try:
                 for key, record in due:
-                    volume, offset = keys.parse_extent(key)
+                    volume, offset = keys.extent_place(key)
                     engine.punch(volume, offset, record.length)
             except DriveFault:
                 continue  # the drive is on its way out; the sweep at its return punches

@@ -95,11 +95,15 @@ class ErasureSet:
         self._on_bad(self.number, drive, data_id)
 
     def read_inline(self, ref: DataRef, start: int, length: int) -> bytes:
-        rows = self.view.inline_rows(ref)
+        key = self._identity.deployment_key
+        rows = self.view.inline_rows(ref, ref.k)
         if not any(rows) and self.view.usable():
             # no drive has it any more: its object was replaced or deleted after the record was read
             raise NoSuchKey(replaced=True)
-        return read_inline(rows, ref, self._identity.deployment_key, start, length, self._bad)
+        try:
+            return read_inline(rows, ref, key, start, length, self._bad)
+        except ReadQuorumLost:
+            return read_inline(self.view.inline_rows(ref, len(rows)), ref, key, start, length, self._bad)
 
     def space_free(self) -> int:
         """Payload bytes that still fit, by the fullest drive."""

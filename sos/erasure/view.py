@@ -114,9 +114,9 @@ class SetView:
         except DriveFault:
             return None  # the owner finds out on its next commit; a reader only needs another drive
 
-    def inline_rows(self, ref: DataRef) -> list[bytes | None]:
-        """The inline shards of ``ref`` by drive. Data shards are asked for first, and no more than k unless some are
-        missing, so that a healthy read decodes nothing.
+    def inline_rows(self, ref: DataRef, enough: int) -> list[bytes | None]:
+        """The inline shards of ``ref`` by drive. Data shards are asked for first, and others only until ``enough`` are
+        found, so that a healthy read decodes nothing.
         """
         n = len(self.engines)
         rows: list[bytes | None] = [None] * n
@@ -127,7 +127,7 @@ class SetView:
             if row is not None:
                 rows[drive] = row
                 found += 1
-                if found >= ref.k:
+                if found >= enough:
                     break
         return rows
 

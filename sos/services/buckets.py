@@ -11,9 +11,9 @@ import time
 import msgspec
 
 from ..base.pages import GEN_BUCKETS, Pages
-from ..domain.errors import BucketExists, BucketNotEmpty, NoSuchBucket, StoreError
+from ..domain.errors import BucketExists, BucketNotEmpty, NoSuchBucket
 from ..domain.names import check_bucket_name
-from ..meta import keys, rows
+from ..meta import keys, rows, walk
 from ..meta.proposals import CreateBucket, FenceBucket, RemoveBucket, UpdateBucket
 from ..meta.records import BucketRecord
 from .calls import commit, request_id
@@ -51,6 +51,10 @@ class BucketCache:
             self._names[record.name] = record
             self._ids[record.bucket_id] = record
 
+    def all_by_id(self) -> dict[int, BucketRecord]:
+        """Every record known, by id."""
+        return dict(self._ids)
+
     @property
     def generation(self) -> int:
         return self._generation
@@ -62,6 +66,7 @@ class Buckets:
     def __init__(self, pools: Pools, pages: Pages) -> None:
         self._pools = pools
         self._cache = BucketCache(pages)
+        self._decided: dict[int, BucketRecord] = {}
 
     async def get(self, name: str) -> BucketRecord:
         """The record of a live bucket.
@@ -129,17 +134,13 @@ class Buckets:
         try:
             done = await commit(self._pools.system, proposal)
         except BucketExists as error:
-            raise await self._exists(name, owner) from error
+            if (await self._record(name)).state == "live":
+                raise BucketExists(bucket=name, owned=(await self._record(name)).owner == owner) from error
+            await self.delete(name)  # a DeleteBucket that was cut off in the middle
+            done = await commit(self._pools.system, proposal)
         if done.bucket is None:
             raise NoSuchBucket(bucket=name)
         return done.bucket
-
-    async def _exists(self, name: str, owner: str) -> StoreError:
-        try:
-            owned = (await self.get(name)).owner == owner
-        except NoSuchBucket:
-            owned = False  # being deleted at this moment
-        return BucketExists(bucket=name, owned=owned)
 
     async def update(self, old: BucketRecord, new: BucketRecord) -> BucketRecord:
         """Replace a bucket's record if nobody changed it since ``old`` was read.
@@ -160,6 +161,8 @@ class Buckets:
         """
         record = await self._record(name)
         if record.state == "live":
+            # looked at first, so that requests to a bucket in use are not refused while the fences are tried
+            await self._require_empty(record)
             record = await self.update(record, msgspec.structs.replace(record, state="deleting"))
         try:
             for handle in self._pools.all:
@@ -168,6 +171,17 @@ class Buckets:
             await self._revive(record)
             raise
         await commit(self._pools.system, RemoveBucket(request_id=request_id(), bucket_id=record.bucket_id, name=name))
+
+    async def _require_empty(self, record: BucketRecord) -> None:
+        """:raises BucketNotEmpty: some set holds a version or an upload of the bucket"""
+        for handle in self._pools.all:
+            snapshot = handle.snapshot_now() or await handle.snapshot()
+            try:
+                for table in ("current", "versions", "uploads"):
+                    if any(True for _ in walk.walk(snapshot, table, record.bucket_id, b"", walk.at(b""))):
+                        raise BucketNotEmpty(bucket=record.name)
+            finally:
+                snapshot.close()
 
     async def _record(self, name: str) -> BucketRecord:
         """The record in any state, uncached."""
@@ -190,13 +204,19 @@ class Buckets:
         """The record for an owner's decisions, from the cache only."""
         return self._cache.by_id(bucket_id) if self._cache.fresh() else None
 
-    async def by_id(self, bucket_id: int) -> BucketRecord | None:
-        """The live record with this id, None when there is none."""
+    def decide_record(self, bucket_id: int) -> BucketRecord | None:
+        """The live record for an owner's decision: at once, on the event loop.
+
+        While set 0 publishes nothing new (its owner is being replaced), what was in force last still is: no change can
+        have been acknowledged meanwhile.
+        """
         found = self.cached_by_id(bucket_id)
         if found is not None:
             return found
-        system, generation = self._pools.system, self._cache.generation
-        snapshot = system.snapshot_now() or await system.snapshot()
+        generation = self._cache.generation
+        snapshot = self._pools.system.snapshot_now()
+        if snapshot is None:
+            return self._decided.get(bucket_id)
         try:
             for key, value in snapshot.scan("buckets", b"", None):
                 record = rows.open_row(key, value, BucketRecord)
@@ -204,4 +224,5 @@ class Buckets:
                     self._cache.keep(generation, record)
         finally:
             snapshot.close()
-        return self._cache.by_id(bucket_id)
+        self._decided = self._cache.all_by_id()
+        return self._decided.get(bucket_id)

@@ -63,10 +63,10 @@ def require_object(record: ObjectRecord | None, version: bytes | None) -> Object
         raise NoSuchKey() if version is None else NoSuchVersion()
     if not record.is_marker:
         return record
-    detail = {"delete_marker": True, "version_id": record.version_id.hex(), "mtime_ns": record.mtime_ns}
+    detail: dict[str, str | int | bool] = {"delete_marker": True, "version_id": record.version_id.hex(), "mtime_ns": record.mtime_ns}
     if version is None:
-        raise NoSuchKey(**detail)
-    raise MethodNotAllowed(**detail)
+        raise NoSuchKey("", **detail)
+    raise MethodNotAllowed("", **detail)
 
 
 async def target_of(pools: Pools, bucket: BucketRecord, key: bytes) -> SetHandle:

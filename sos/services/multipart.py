@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-
-import msgspec
+from itertools import islice
 
 from ..domain import checksums
 from ..domain.body import Body
@@ -163,7 +162,7 @@ class Multipart:
         handle, upload = await self._find(bucket, key, upload_id)
         snapshot = handle.snapshot_now() or await handle.snapshot()
         try:
-            parts = queries.parts(snapshot, upload_id, after, most + 1)
+            parts = list(islice(queries.parts(snapshot, bucket.bucket_id, upload_id, after), most + 1))
         finally:
             snapshot.close()
         shown = parts[:most]

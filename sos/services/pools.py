@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 
+from ..domain.errors import ReadQuorumLost
 from ..erasure.handle import SetHandle
+from ..placement.sets import KeyMap
 
 #: Choices remembered; a claim only has to outlive the requests that race for it.
 CLAIMS_MAX = 100_000
-
-SetOf = Callable[[int, bytes], int]
-"""(bucket id, key) → index of the set within a pool of a given size; see ``sos.placement.sets``."""
 
 Claim = Callable[[int, bytes, int], Awaitable[int]]
 """(set number in the first pool, bucket id and key as one id, wanted pool) → the pool that all must use."""
@@ -40,28 +39,36 @@ class Claims:
 class Pools:
     """The sets of all pools, and which of them is responsible for a key.
 
-    :param pools: for each pool its sets in order
-    :param place: (bucket id, key, number of sets) → index of the set in its pool
+    :param sets: all sets, by number
+    :param maps: for each pool the map from keys to its sets
     """
 
-    def __init__(
-        self, pools: Sequence[Sequence[SetHandle]], place: Callable[[int, bytes, int], int], claim: Claim | None = None
-    ) -> None:
-        self._pools = [list(sets) for sets in pools]
-        self._place = place
-        self._claim = claim
-        self.all = [handle for sets in self._pools for handle in sets]
+    def __init__(self, sets: Sequence[SetHandle], maps: Sequence[KeyMap], claim: Claim | None = None) -> None:
+        self.all = list(sets)
         self.system = self.all[0]
+        self._maps = list(maps)
+        self._claim = claim
 
     def candidates(self, bucket_id: int, key: bytes) -> list[SetHandle]:
         """The set responsible for the key in each pool."""
-        return [sets[self._place(bucket_id, key, len(sets))] if len(sets) > 1 else sets[0] for sets in self._pools]
+        return [self.all[key_map.set_of(bucket_id, key)] for key_map in self._maps]
 
     async def for_new(self, bucket_id: int, key: bytes, candidates: list[SetHandle]) -> SetHandle:
-        """The set that takes a key which exists nowhere."""
+        """The set that takes a key which exists nowhere: in the pool with most free space."""
         if len(candidates) == 1:
             return candidates[0]
-        wanted = max(range(len(candidates)), key=lambda i: candidates[i].space_free() * len(self._pools[i]))
+        wanted = max(range(len(candidates)), key=self._free)
         if self._claim is None:
             return candidates[wanted]
         return candidates[await self._claim(candidates[0].number, bucket_id.to_bytes(8, "big") + key, wanted)]
+
+    def _free(self, pool: int) -> int:
+        """Payload bytes that still fit in a pool; 0 where it cannot be told."""
+        free = 0
+        for handle in self.all:
+            if handle.pool == pool:
+                try:
+                    free += handle.space_free()
+                except ReadQuorumLost:
+                    continue  # a set without drives takes no new keys
+        return free

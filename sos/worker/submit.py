@@ -11,9 +11,11 @@ import msgspec
 from ..domain.errors import Busy, StoreError, rebuild
 from ..mesh.client import MeshClient, PeerFailed, PeerLost
 from ..meta.proposals import AnyProposal, Outcome, Refused
+from ..services.pools import Claim, Claims
 
 TOPIC_SUBMIT = 1
 TOPIC_CLAIM = 2
+TOPIC_FAULT = 3
 
 #: How long a proposal is offered again while its owner is being replaced.
 SUBMIT_S_MAX = 15.0
@@ -43,8 +45,18 @@ class ClaimCall(msgspec.Struct, array_like=True, frozen=True):
     wanted: int
 
 
-_encode = msgspec.msgpack.Encoder().encode
+class Fault(msgspec.Struct, array_like=True, frozen=True):
+    """A drive fails in another worker."""
+
+    set: int
+    drive: int
+    reason: str
+
+
+encode = msgspec.msgpack.Encoder().encode
 _submission = msgspec.msgpack.Decoder(Submission).decode
+_claim = msgspec.msgpack.Decoder(ClaimCall).decode
+_fault = msgspec.msgpack.Decoder(Fault).decode
 _answer = msgspec.msgpack.Decoder(Answer).decode
 
 
@@ -61,7 +73,7 @@ class RemoteOwner:
 
     async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
         """:raises Busy: no owner answered in time; the outcome is unknown"""
-        payload = _encode(Submission(self._number, list(proposals)))
+        payload = encode(Submission(self._number, list(proposals)))
         deadline = time.monotonic() + SUBMIT_S_MAX
         while (left := deadline - time.monotonic()) > 0:
             try:
@@ -91,6 +103,48 @@ class SubmitTopic:
         if submit is None:
             raise LookupError(f"set {submission.set} is not owned here")
         try:
-            return _encode(Answer(await submit(submission.proposals)))
+            return encode(Answer(await submit(submission.proposals)))
         except StoreError as error:
-            return _encode(Answer([], Refused(error.name, error.message, error.detail)))
+            return encode(Answer([], Refused(error.name, error.message, error.detail)))
+
+
+class ClaimTopic:
+    """Answers where a new key goes, for the first pool's sets that this worker owns."""
+
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
+
+    async def __call__(self, payload: bytes) -> bytes:
+        call = _claim(payload)
+        return encode(self._claims.claim(call.key, call.wanted))
+
+
+class FaultTopic:
+    """Takes word of failing drives."""
+
+    def __init__(self, drop: dict[int, Callable[[int, str], None]]) -> None:
+        self._drop = drop
+
+    async def __call__(self, payload: bytes) -> bytes:
+        fault = _fault(payload)
+        drop = self._drop.get(fault.set)
+        if drop is None:
+            raise LookupError(f"set {fault.set} is not owned here")
+        drop(fault.drive, fault.reason)
+        return b""
+
+
+def claim_through(claims: Claims, slot: int, peers: Sequence[MeshClient], owner: Callable[[int], int]) -> Claim:
+    """Claims made where the set's owner is: here, or through the mesh."""
+
+    async def claim(number: int, key: bytes, wanted: int) -> int:
+        worker = owner(number)
+        if worker == slot:
+            return claims.claim(key, wanted)
+        try:
+            answer = await peers[worker].call(TOPIC_CLAIM, encode(ClaimCall(key, wanted)), SUBMIT_S_MAX)
+        except (PeerLost, TimeoutError) as error:
+            raise Busy(f"set {number} has no owner") from error
+        return int(msgspec.msgpack.decode(answer, type=int))
+
+    return claim

@@ -1,0 +1,242 @@
+"""Where a worker is put together: the only place that constructs concrete classes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from ..base.pages import Pages
+from ..domain.errors import DriveFault
+from ..drive.formation import Formation
+from ..erasure.buffers import BufferPool
+from ..erasure.owner import Owner
+from ..erasure.reader import rebuild_inline
+from ..erasure.reads import OpenReads
+from ..erasure.set import ErasureSet, SetIdentity, Submit
+from ..erasure.view import SetView
+from ..erasure.writer import SetWriter, WriterLimits, WriterPools, make_drives
+from ..http.limits import Limits
+from ..http.reply_head import server_headers
+from ..http.sanic_app import Server, make_app, serve
+from ..mesh.client import MeshClient
+from ..mesh.server import MeshServer
+from ..meta.records import BucketRecord, DataRef
+from ..meta.transitions import decide
+from ..placement.parity import Parities, parities
+from ..placement.sets import KeyMap, owned_by, owner_of
+from ..s3.auth.identity import Credentials
+from ..s3.call import Services
+from ..s3.call import Settings as SurfaceSettings
+from ..s3.dispatch import Dispatcher
+from ..services.buckets import Buckets
+from ..services.listing import Listing
+from ..services.multipart import Multipart
+from ..services.objects import Objects
+from ..services.pools import Claims, Pools
+from .context import WorkerContext
+from .drives import OpenAs, SetDrives
+from .health import SetHealth
+from .jobs import Jobs
+from .submit import (
+    TOPIC_CLAIM,
+    TOPIC_FAULT,
+    TOPIC_SUBMIT,
+    ClaimTopic,
+    FaultTopic,
+    RemoteOwner,
+    SubmitTopic,
+    claim_through,
+)
+
+log = logging.getLogger("sos.worker")
+
+#: Threads that receive, hash, encode and write uploads; they wait for the disk more than they compute.
+PUT_THREADS = 8
+#: Threads that verify and send replies; with a core per worker more of them only switch.
+GET_THREADS = 2
+
+
+class Worker:
+    """Everything that runs in one worker. Built by :func:`start`, taken apart by ``drain``."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        self.context = context
+        self.settings = context.settings
+        self.pages: Pages = context.pages
+        formation: Formation = context.formation
+        self.formation = formation
+        self.put_pool = ThreadPoolExecutor(PUT_THREADS, "put")
+        self.get_pool = ThreadPoolExecutor(GET_THREADS, "get")
+        self.work_pool = ThreadPoolExecutor(2, "work")
+        self.reads = OpenReads(self.pages, context.slot)
+        share = self.settings.buffers_bytes_max // context.workers
+        self.writer_pools = WriterPools(BufferPool(share), self.put_pool)
+        self.peers = [MeshClient(address) for address in context.mesh_addresses]
+        self.owners: dict[int, Owner] = {}
+        self.drives: list[SetDrives] = []
+        self.classes: list[Parities] = []
+        self.sets: list[ErasureSet] = []
+        self.maps: list[KeyMap] = []
+        self.servers: list[Server] = []
+        self._build_sets()
+        self._build_services()
+
+    # -- sets ----------------------------------------------------------------------------------------
+
+    def _build_sets(self) -> None:
+        deployment = bytes.fromhex(self.formation.deployment.replace("-", ""))
+        number = 0
+        for pool, sets in enumerate(self.formation.layout):
+            numbers = range(number, number + len(sets))
+            self.maps.append(KeyMap(deployment, numbers))
+            for number, paths in zip(numbers, sets, strict=True):
+                self.sets.append(self._build_set(number, pool, paths))
+            number = numbers.stop
+
+    def _build_set(self, number: int, pool: int, paths: list[str]) -> ErasureSet:
+        owned = number in owned_by(self.context.slot, self.context.workers, number + 1)
+        classes = parities(len(paths), self.settings.storage_class_standard, self.settings.storage_class_rrs)
+        drives = SetDrives(number, paths, self.pages, OpenAs(owned, self.settings.reserve_bytes or None))
+        view = SetView(number, drives.engines, self.pages, turn=self.context.slot)
+        self.drives.append(drives)
+        self.classes.append(classes)
+        submit = self._own(number, drives, view, classes) if owned else self._remote(number).submit
+        writer = SetWriter(
+            number,
+            make_drives(drives.engines, view.usable, partial(self._drive_failed, number)),
+            self.context.slot,
+            self.formation.key,
+            self.writer_pools,
+            WriterLimits(inline_bytes_max=self.settings.inline_bytes_max),
+        )
+        identity = SetIdentity(number, pool, len(paths), self.formation.key)
+
+        def geometry(storage_class: str) -> tuple[int, int]:
+            parity = classes.of(storage_class)
+            return len(paths) - parity, parity
+
+        return ErasureSet(identity, view, writer, submit, geometry, self.reads, self._shard_bad)
+
+    def _own(self, number: int, drives: SetDrives, view: SetView, classes: Parities) -> Submit:
+        def rebuild(ref: DataRef, drive: int) -> bytes:
+            return rebuild_inline(view.inline_rows(ref, len(drives.paths)), ref, self.formation.key, drive)
+
+        owner = Owner(
+            number,
+            drives.engines,
+            self.pages,
+            decide,
+            self._bucket_of,
+            len(drives.paths) - classes.standard,
+            classes.standard,
+            reopen=drives.reopen,
+            rebuild_inline=rebuild,
+        )
+        self.owners[number] = owner
+        return owner.submit
+
+    def _remote(self, number: int) -> RemoteOwner:
+        return RemoteOwner(number, self.peers[owner_of(number, self.context.workers)])
+
+    def _bucket_of(self, bucket_id: int) -> BucketRecord | None:
+        return self.buckets.decide_record(bucket_id)
+
+    def _drive_failed(self, number: int, drive: int, error: DriveFault) -> None:
+        """A stager or reader of this worker found a drive failing: its owner takes it out of the mask."""
+        log.warning("set %d, drive %s: %s", number, self.drives[number].paths[drive], error)
+        owner = self.owners.get(number)
+        if owner is not None:
+            owner.drop_drive(drive, str(error))
+        else:
+            self.jobs.tell_fault(self.peers[owner_of(number, self.context.workers)], number, drive, str(error))
+
+    def _shard_bad(self, number: int, drive: int, data_id: bytes) -> None:
+        log.warning("set %d, drive %s: bad shard of %s", number, self.drives[number].paths[drive], data_id.hex())
+
+    # -- services ------------------------------------------------------------------------------------
+
+    def _build_services(self) -> None:
+        claims = Claims()
+        workers = self.context.workers
+        claim = claim_through(claims, self.context.slot, self.peers, lambda number: owner_of(number, workers))
+        pools = Pools(self.sets, self.maps, claim if len(self.maps) > 1 else None)
+        self.buckets = Buckets(pools, self.pages)
+        objects = Objects(pools, self.get_pool)
+        listing = Listing(self.sets, self.work_pool)
+        services = Services(self.buckets, objects, Multipart(pools, objects, listing), listing)
+        self.jobs = Jobs(self.sets, self.owners, self.pages, self.work_pool, self.context.slot)
+        self.mesh = MeshServer(
+            {
+                TOPIC_SUBMIT: SubmitTopic({number: owner.submit for number, owner in self.owners.items()}),
+                TOPIC_CLAIM: ClaimTopic(claims),
+                TOPIC_FAULT: FaultTopic({number: owner.drop_drive for number, owner in self.owners.items()}),
+            }
+        )
+        headers = dict(server_headers(self.formation.deployment))
+        self.surface = SurfaceSettings(
+            region=self.settings.region, domains=self.settings.domains, host_id=headers.get("X-Amz-Id-2", "")
+        )
+        self.dispatcher = Dispatcher(services, self._keys, self.surface, SetHealth(self.sets, self.classes))
+
+    def _keys(self, access_key: str) -> Credentials | None:
+        if access_key != self.settings.root_user:
+            return None
+        return Credentials(self.settings.root_user, self.settings.root_password)
+
+    # -- life ----------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take over the owned sets, then serve."""
+        await asyncio.gather(*(owner.start() for owner in self.owners.values()))
+        await self.mesh.start(self.context.mesh_socket)
+        for sock in self.context.api_sockets:
+            app = make_app(
+                self.dispatcher.handle,
+                self.put_pool,
+                self.get_pool,
+                server_headers(self.formation.deployment),
+                self._limits(),
+            )
+            self.servers.append(await serve(app, sock))
+        self.jobs.start()
+
+    def _limits(self) -> Limits:
+        settings = self.settings
+        return Limits(
+            connections_max=settings.connections_max,
+            head_s=settings.head_timeout_s,
+            idle_s=settings.idle_timeout_s,
+            body_idle_s=settings.body_timeout_s,
+            reply_idle_s=settings.body_timeout_s,
+        )
+
+    async def drain(self, timeout_s: float) -> None:
+        """Finish what is under way, hand the sets over, close the drives."""
+        await asyncio.gather(*(server.drain(timeout_s) for server in self.servers))
+        await self.jobs.stop()
+        await self.mesh.stop()
+        for owner in self.owners.values():
+            await owner.stop()
+        for peer in self.peers:
+            peer.close()
+        for one in self.sets:
+            one.writer.close()
+        for pool in (self.put_pool, self.get_pool, self.work_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
+        for drives in self.drives:
+            drives.close()
+
+    async def reload(self) -> None:
+        """Settings that can change while serving are read where they are used; there is nothing to rebuild."""
+        self.settings = self.context.settings
+
+
+async def start(context: WorkerContext) -> Worker:
+    """The worker of the product; see ``sos.worker.context.Start``."""
+    worker = Worker(context)
+    await worker.start()
+    log.info("worker %d serves (pid %d)", context.slot, os.getpid())
+    return worker
