@@ -139,7 +139,7 @@ def write_identity(path: str, identity: Identity) -> None:
     root = os.path.join(path, layout.ROOT)
     new = os.path.join(root, layout.IDENTITY_NEW)
     try:
-        with open(new, "wb") as file:
+        with open(new, "wb", opener=_private) as file:
             file.write(encode(identity))
             file.flush()
             os.fsync(file.fileno())
@@ -147,6 +147,11 @@ def write_identity(path: str, identity: Identity) -> None:
         sync_directory(root)
     except OSError as error:
         raise fault_of(error, "write format.json", path) from error
+
+
+def _private(path: str, flags: int) -> int:
+    """The file holds the key of the digests."""
+    return os.open(path, flags, 0o600)
 
 
 def sync_directory(path: str) -> None:

@@ -6,7 +6,7 @@ Invariants:
    lock holds between processes as well; the epoch decides who may).
 2. A transaction changes rows and ``local/last`` together or not at all.
 3. Blocks are reserved ahead of use, so a full disk is known before a commit, and a part of them (``kept``) is
-   left to groups that only free: a full drive can still be emptied.
+   left to groups that only free: a full drive can still be emptied. What was freed inside counts as room again.
 4. After a failed commit nothing more is written until the drive is opened again: what the device kept is unknown.
    A commit refused for lack of space has changed nothing and does not count as failed.
 """
@@ -22,12 +22,13 @@ import lmdb
 
 from ..domain.errors import DriveBehind, DriveFault, DriveFenced, DriveFull
 from . import layout, local
-from .engine import TABLES, Group, Position, Row
+from .engine import TABLES, Group, Position, Row, Space
 from .faults import FULL, fault_of
 from .libc import fallocate
 
 READERS_MAX = 4096
 TABLES_MAX = 64
+FILE_MODE = 0o600
 PAGE_BYTES = 4096
 KEPT_BYTES_MIN = 4 << 20
 KEPT_BYTES_MAX = 16 << 20
@@ -115,7 +116,7 @@ class Index:
         :param root: the drive's directory
         :param map_bytes: from the drive's identity, the same in every process
         :param writer: whether ``apply`` and its kin may be called; others open for reading only
-        :param reserve_bytes: free bytes of the file system below which only freeing groups are taken
+        :param reserve_bytes: free bytes of the file system that the index leaves, but for freeing groups
         :raises DriveFault: it cannot be opened
         """
         self._path = root
@@ -131,9 +132,9 @@ class Index:
                 # a second descriptor of data.mdb is harmless: LMDB's locks are on lock.mdb
                 self._fd = os.open(os.path.join(self._directory, layout.INDEX_DATA), os.O_RDWR)
                 self._allocated = os.fstat(self._fd).st_size
-                self._kept_bytes = kept_bytes(self._total())
+                self._kept_bytes = kept_bytes(self._space().total)
                 self._make_room(GROUP_BYTES, frees=True)
-        except (OSError, lmdb.Error) as error:
+        except (OSError, lmdb.Error, DriveFault) as error:
             self.close()
             raise DriveFault(f"{root}: index open: {error}", path=root) from error
 
@@ -218,7 +219,11 @@ class Index:
         if self._failed:
             raise DriveFault(f"{self._path}: a commit failed; the drive must be opened again", path=self._path)
         # a removed drive must not acknowledge what goes with its last descriptor
-        if os.fstat(self._fd).st_nlink == 0:
+        try:
+            removed = os.fstat(self._fd).st_nlink == 0
+        except OSError as error:
+            raise fault_of(error, "index write", self._path) from error
+        if removed:
             raise DriveFault(f"{self._path}: the index was removed", path=self._path)
 
     def _check_fence(self, txn: Any, epoch: int) -> None:
@@ -243,51 +248,62 @@ class Index:
 
     # -- space -------------------------------------------------------------------------------------
 
-    def _total(self) -> int:
-        status = os.fstatvfs(self._fd)
-        return status.f_blocks * status.f_frsize
-
-    def _free(self) -> int:
-        status = os.fstatvfs(self._fd)
-        return status.f_bavail * status.f_frsize
+    def _space(self) -> Space:
+        try:
+            status = os.fstatvfs(self._fd)
+        except OSError as error:
+            raise fault_of(error, "statvfs", self._path) from error
+        return Space(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
 
     def _make_room(self, growth: int, frees: bool) -> None:
-        """Reserve blocks for ``growth`` bytes more, or refuse. A freeing group is always tried: LMDB uses free pages first.
+        """Reserve blocks for ``growth`` bytes more, or refuse. A freeing group is always tried: it reuses pages.
 
-        :raises DriveFull: not a freeing group, and the reserve would be touched
+        :raises DriveFull: not a freeing group, and it would use what is kept for those
         """
         used = (self._environment.info()["last_pgno"] + 1) * PAGE_BYTES
         needed = used + growth + self._kept_bytes
-        if needed > self._allocated:
-            self._grow(needed)
-        if frees:
+        if needed <= self._allocated or self._grow(needed, 0 if frees else self._reserve_bytes) or frees:
             return
-        if needed > self._allocated or self._free() < self._reserve_bytes:
+        # the file never shrinks: after deletes its own free pages are all the space there is
+        if self._live() + growth + self._kept_bytes > self._allocated:
             raise DriveFull(f"{self._path}: no space for the index", path=self._path)
 
-    def _grow(self, needed: int) -> None:
-        """Reserve up to ``needed`` bytes and one step ahead of it, or only ``needed``, or leave it as it is."""
+    def _grow(self, needed: int, reserve: int) -> bool:
+        """Reserve up to ``needed`` bytes and one step ahead of it, or only ``needed``; False where neither fits."""
         for end in (needed + self._kept_bytes, needed):
+            if self._space().free - (end - self._allocated) < reserve:
+                continue
             try:
                 fallocate(self._fd, 0, self._allocated, end - self._allocated)
             except OSError as error:
-                if error.errno == errno.EOPNOTSUPP:
-                    self._allocated = end
-                    return
-                if error.errno not in FULL:
+                if error.errno in FULL:
+                    continue
+                if error.errno != errno.EOPNOTSUPP:
                     raise fault_of(error, "reserve index", self._path) from error
-            else:
-                self._allocated = end
-                return
+            self._allocated = end
+            return True
+        return False
+
+    def _live(self) -> int:
+        """Bytes of the pages that hold rows."""
+        with self._environment.begin() as txn:
+            counts = [txn.stat(), *(txn.stat(db) for db in self._tables.values())]
+        pages = sum(count["branch_pages"] + count["leaf_pages"] + count["overflow_pages"] for count in counts)
+        return int(pages) * PAGE_BYTES
 
     def _commit_fault(self, error: lmdb.Error) -> DriveFault:
         code = getattr(error, "code", 0)
         text = f"{self._path}: index commit: {error}"
-        full = isinstance(error, lmdb.MapFullError) or code in FULL
-        if full or (code == errno.EIO and self._free() < NEARLY_FULL_BYTES):
+        if isinstance(error, lmdb.MapFullError) or code in FULL or (code == errno.EIO and self._nearly_full()):
             return DriveFull(text, path=self._path)
         self._failed = True
         return DriveFault(text, path=self._path)
+
+    def _nearly_full(self) -> bool:
+        try:
+            return self._space().free < NEARLY_FULL_BYTES
+        except DriveFault:
+            return False
 
     def close(self) -> None:
         """Idempotent. Snapshots that are still open become unusable."""
@@ -307,6 +323,7 @@ def _environment(directory: str, map_bytes: int, writer: bool, root: str) -> Any
             max_readers=READERS_MAX,
             max_dbs=TABLES_MAX,
             max_spare_txns=1,
+            mode=FILE_MODE,
         )
     except lmdb.Error as error:
         raise DriveFault(f"{root}: index open: {error}", path=root) from error
@@ -347,7 +364,7 @@ def create_index(root: str, map_bytes: int, voting: bool) -> None:
     try:
         # lib_version 0: data format 1, which every LMDB 0.9 reads
         with lmdb.open(
-            directory, map_size=map_bytes, max_dbs=TABLES_MAX, max_readers=READERS_MAX, lib_version=0
+            directory, map_size=map_bytes, max_dbs=TABLES_MAX, max_readers=READERS_MAX, mode=FILE_MODE, lib_version=0
         ) as made:
             tables = {name: made.open_db(name.encode()) for name in TABLES}
             with made.begin(write=True, db=tables["local"]) as txn:

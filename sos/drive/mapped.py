@@ -149,7 +149,8 @@ def initialise(path: str, identity: Identity, voting: bool) -> Identity:
         identity = replace(identity, index_map_bytes=map_bytes(status.f_blocks * status.f_frsize))
         with suppress(FileNotFoundError):
             shutil.rmtree(os.path.join(root, layout.INDEX))
-        os.makedirs(os.path.join(root, layout.INDEX), mode=0o700)
+        os.makedirs(root, mode=0o700, exist_ok=True)
+        os.mkdir(os.path.join(root, layout.INDEX), mode=0o700)
         os.makedirs(os.path.join(root, layout.VOLUMES), mode=0o700, exist_ok=True)
         create_index(path, identity.index_map_bytes, voting)
         for directory in (os.path.join(root, layout.INDEX), root, path):

@@ -16,7 +16,9 @@ import errno
 import mmap
 import os
 import threading
+import weakref
 from collections import OrderedDict, deque
+from typing import NamedTuple
 
 from ..domain.errors import DriveFault
 from .faults import fault_of
@@ -33,7 +35,7 @@ RESIDENT_BYTES_MAX = 128 << 20
 class Mapping:
     """One volume file, mapped read-only over its apparent size at that time."""
 
-    __slots__ = ("address", "size", "view")
+    __slots__ = ("__weakref__", "address", "size", "view")
 
     def __init__(self, fd: int, size: int) -> None:
         self.size = size
@@ -42,30 +44,41 @@ class Mapping:
         self.address = address_of(self.view)
 
 
+class _Range(NamedTuple):
+    mapping: weakref.ref[Mapping]
+    start: int
+    stop: int
+
+
 class Residency:
-    """The ranges that a process has populated, given up first in, first out."""
+    """The ranges that a process has populated, given up first in, first out.
+
+    It does not keep a mapping alive: a closed drive can be unmounted.
+    """
 
     def __init__(self, bytes_max: int = RESIDENT_BYTES_MAX) -> None:
         self.bytes_max = bytes_max
         self.bytes = 0
-        self._ranges: deque[tuple[Mapping, int, int]] = deque()
+        self._ranges: deque[_Range] = deque()
         self._lock = threading.Lock()
 
     def add(self, mapping: Mapping, start: int, stop: int) -> None:
         """Count a populated range and give up the oldest above the bound."""
         start -= start % FAULT_AROUND_BYTES
         stop = min(stop + -stop % FAULT_AROUND_BYTES, mapping.size)
-        for old, first, end in self._push(mapping, start, stop):
-            madvise(old.address + first, end - first, MADV_DONTNEED)
+        for oldest in self._push(_Range(weakref.ref(mapping), start, stop)):
+            old = oldest.mapping()
+            if old is not None:
+                madvise(old.address + oldest.start, oldest.stop - oldest.start, MADV_DONTNEED)
 
-    def _push(self, mapping: Mapping, start: int, stop: int) -> list[tuple[Mapping, int, int]]:
+    def _push(self, added: _Range) -> list[_Range]:
         dropped = []
         with self._lock:
-            self._ranges.append((mapping, start, stop))
-            self.bytes += stop - start
+            self._ranges.append(added)
+            self.bytes += added.stop - added.start
             while self.bytes > self.bytes_max and len(self._ranges) > 1:
                 oldest = self._ranges.popleft()
-                self.bytes -= oldest[2] - oldest[1]
+                self.bytes -= oldest.stop - oldest.start
                 dropped.append(oldest)
         return dropped
 

@@ -84,9 +84,9 @@ class Volumes:
 
     def allocate(self, volume: int, offset: int, length: int) -> None:
         """:raises DriveFull: no space, or the reserve would be touched"""
-        file = self._writable(volume, offset + length)
         if self.space().free - length < self.reserve_bytes:
             raise DriveFull(f"{self._path}: {length} bytes would touch the reserve", path=self._path)
+        file = self._writable(volume, offset + length)
         try:
             fallocate(file.fd, 0, offset, length)
         except OSError as error:
