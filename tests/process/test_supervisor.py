@@ -86,6 +86,8 @@ def test_second_sigterm_does_not_wait(serve: Serve) -> None:
 def test_workers_end_with_their_supervisor(serve: Serve) -> None:
     server = serve().ready()
     workers = server.workers()
+    # also one whose loop stands still and cannot look for its parent
+    server.reach(workers[0]).sendall(b"block 60\n")
     server.send(signal.SIGKILL)
     until(lambda: not any(map(alive, workers)), "the workers' end", 2.0)
 
