@@ -55,7 +55,8 @@ class Keeper:
                 for member in self._due():
                     await self._bring_back(member)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._attention.wait(), self._delay_s())
+                async with asyncio.timeout(self._delay_s()):
+                    await self._attention.wait()
 
     async def _recover(self) -> None:
         if await self._owner.recover():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -15,7 +16,6 @@ T = TypeVar("T")
 
 #: A drive that was late is given the short deadline for this long.
 LATE_MEMORY_S = 600.0
-RETRY_S_MIN = 1.0
 RETRY_S_MAX = 30.0
 
 
@@ -25,7 +25,7 @@ class Member:
     ``busy`` is a call that was not waited for to its end: nothing else is asked of the drive until it is over.
     """
 
-    def __init__(self, index: int, engine: DriveEngine | None, clock: Callable[[], float]) -> None:
+    def __init__(self, index: int, engine: DriveEngine | None, retry_s_min: float = 1.0) -> None:
         self.index = index
         self.engine = engine
         self.state = DriveState.OUT if engine is not None else DriveState.ABSENT
@@ -33,9 +33,8 @@ class Member:
         self.damaged = False
         self.reason = "" if engine is not None else "no drive"
         self.retry_at = 0.0
-        self._pause_s = RETRY_S_MIN
+        self._retry_s_min = self._pause_s = retry_s_min
         self._late_at = -LATE_MEMORY_S
-        self._clock = clock
         self._lane: Lane | None = None
         self._busy: asyncio.Future[Any] | None = None
 
@@ -49,7 +48,7 @@ class Member:
 
     @property
     def late_lately(self) -> bool:
-        return self._clock() - self._late_at < LATE_MEMORY_S
+        return time.monotonic() - self._late_at < LATE_MEMORY_S
 
     @property
     def open(self) -> DriveEngine:
@@ -68,16 +67,21 @@ class Member:
     def joined(self, last: Position) -> None:
         self.state, self.last, self.reason = DriveState.IN_SYNC, last, ""
         self.damaged = False
-        self._pause_s = RETRY_S_MIN
+        self._pause_s = self._retry_s_min
 
     def leave(self, reason: str, late: bool = False) -> None:
         """Out of the mask; tried again later, after a pause that doubles while it fails."""
         self.state = DriveState.OUT if self.engine is not None else DriveState.ABSENT
         self.reason = reason
         if late:
-            self._late_at = self._clock()
-        self.retry_at = self._clock() + self._pause_s
+            self._late_at = time.monotonic()
+        self.retry_at = time.monotonic() + self._pause_s
         self._pause_s = min(RETRY_S_MAX, self._pause_s * 2)
+
+    def stand_by(self) -> None:
+        """Neither in sync nor failed: there is no owner to be in sync with."""
+        if self.in_sync:
+            self.state, self.reason = DriveState.OUT, "no write quorum"
 
     def close(self) -> None:
         if self._lane is not None:

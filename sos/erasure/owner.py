@@ -21,20 +21,20 @@ from dataclasses import dataclass
 from ..base.pages import GEN_BUCKETS, GEN_CONFIG, GEN_IAM, Pages, SetState
 from ..domain.errors import BadRow, Busy, DriveFault, DriveFull, InternalFault, StorageFull, WriteQuorumLost
 from ..drive.engine import DriveEngine, Position, ReadTxn
-from ..meta import keys
 from ..meta.proposals import AnyProposal, Outcome, Refused
-from ..meta.records import DataRef, LogEntry
-from ..meta.rows import open_row
+from ..meta.records import DataRef
 from . import catchup, protocol
 from .keeper import Keeper
 from .member import Member
 from .pending import NOTHING, BucketOf, Decide, Pending, Place, Ticket, decode_outcome
-from .protocol import Report, Verdict
+from .protocol import DriveState, Report, Verdict
 from .recovery import Recovered, Recovery
 
 #: Tables whose change makes every worker read again, and the generation that tells them.
 GENERATIONS = {"buckets": (GEN_BUCKETS,), "sys": (GEN_IAM, GEN_CONFIG)}
 TIMES_KEPT = 128
+#: While a drive is being copied the log may grow so much longer: what changed since the copy began must stay in it.
+SYNCING_LOG_FACTOR = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Limits:
     :param log_age_ns: entries younger than this stay while the log is below its maximum
     :param log_trim_max: entries deleted with one group
     :param outcomes_max: outcomes remembered for repeated proposals
+    :param retry_s_min: pause before a drive that left is tried again; doubled while it fails
     """
 
     queued_proposals_max: int = 16_384
@@ -58,6 +59,7 @@ class Limits:
     log_age_ns: int = 600 * 1_000_000_000
     log_trim_max: int = 512
     outcomes_max: int = 32_768
+    retry_s_min: float = 1.0
 
 
 def no_rebuild(ref: DataRef, drive: int) -> bytes:
@@ -97,7 +99,8 @@ class Owner:
         self.epoch = 0
         self.last = Position(0, 0)
         self.quorum = protocol.write_quorum(k, m)
-        self.members = [Member(i, engine, time.monotonic) for i, engine in enumerate(engines)]
+        self._limits = limits or Limits()
+        self.members = [Member(i, engine, self._limits.retry_s_min) for i, engine in enumerate(engines)]
         self.rebuild = rebuild_inline
         self.reopen = reopen
         self.turn = asyncio.Lock()
@@ -106,7 +109,6 @@ class Owner:
         self._lost = False
         self._stable = protocol.stable_quorum(k, m)
         self._pages, self._decide, self._bucket_of, self._clock = pages, decide, bucket_of, clock
-        self._limits = limits or Limits()
         self._log_first = 1
         self._queue: deque[Ticket] = deque()
         self._queued = 0
@@ -142,7 +144,7 @@ class Owner:
 
     def drop_drive(self, index: int, reason: str) -> None:
         """Take a drive out of the mask because a reader or a stager found it failing; it is tried again later."""
-        if self.members[index].in_sync:
+        if self.serving and self.members[index].in_sync:
             self.leave(self.members[index], reason)
             self.publish()
 
@@ -298,6 +300,8 @@ class Owner:
         limits, first = self._limits, self._log_first
         behind = [member.last.seq for member in self.members if not member.in_sync]
         keep, most = limits.log_entries_min, limits.log_entries_max
+        if any(member.state is DriveState.SYNCING for member in self.members):
+            most *= SYNCING_LOG_FACTOR
         upto = protocol.trim_to(self.last.seq, behind, first, keep, most, limits.log_trim_max)
         if upto < first or not pending.operations:
             return
@@ -410,20 +414,25 @@ class Owner:
         WriteQuorumLost and the published state stays as it is, for readers.
         """
         async with self.turn:
-            for member in self.members:
-                if member.in_sync:
-                    member.leave("owner recovers")
-            recovery = Recovery(self.members, self.quorum, self.rebuild, self.epoch, self._clock())
+            self._stand_by()
+            recovery = Recovery(
+                self.members, self.quorum, self.rebuild, self.epoch, self._clock(), self._limits.outcomes_max
+            )
             recovered = await recovery.run()
             self.epoch = max(self.epoch, recovery.epoch)
             if recovered is None:
                 self._lost = True
+                self._stand_by()
                 self._fail_queue()
                 self._publish_readable(recovery.reports)
             else:
                 self._begin_service(recovered)
             self._keeper.wake()
         return self.serving
+
+    def _stand_by(self) -> None:
+        for member in self.members:
+            member.stand_by()
 
     def _publish_readable(self, reports: Sequence[Report]) -> None:
         """Without a write quorum: let readers have what no later authority can lack (``protocol.readable``)."""
@@ -435,24 +444,13 @@ class Owner:
 
     def _begin_service(self, recovered: Recovered) -> None:
         self.last, self._log_first = recovered.last, recovered.log_first
-        self._load_outcomes(recovered.members[0])
+        self._outcomes = recovered.outcomes  # O4
         self.publish()
         if self.number == 0:
             for word in (GEN_BUCKETS, GEN_IAM, GEN_CONFIG):
                 self._pages.bump(word)
         self.serving, self._lost = True, False
         self._served.set()
-
-    def _load_outcomes(self, member: Member) -> None:
-        """O4: outcomes of the newest operations, from the log."""
-        after = max(self.last.seq - self._limits.outcomes_max, 0)
-        txn = member.open.begin_read()
-        try:
-            rows = list(txn.scan("oplog", keys.log_row(after + 1), None))
-        finally:
-            txn.close()
-        entries = [open_row(key, value, LogEntry) for key, value in rows]
-        self._outcomes = {entry.request_id: entry.outcome for entry in entries if entry.request_id}
 
     def step_down(self, reason: str) -> None:
         """No more groups under this epoch: a quorum was lost, or a drive promised another. The keeper recovers."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..domain.errors import DriveFault
-from ..drive.engine import Group, Position, Row
+from ..drive.engine import DriveEngine, Group, Position, Row
 from ..meta import keys
 from ..meta.records import LogEntry
 from ..meta.rows import seal
@@ -22,21 +22,35 @@ PROMISES_MAX = 3
 
 
 class Recovered(NamedTuple):
-    """The set as the new owner takes it over: ``last`` is the barrier."""
+    """The set as the new owner takes it over.
+
+    :param last: the barrier
+    :param log_first: the lowest sequence in the log
+    :param outcomes: request id → encoded outcome of the newest operations
+    """
 
     epoch: int
     last: Position
     log_first: int
-    members: list[Member]
+    outcomes: dict[bytes, bytes]
 
 
 class Recovery:
     """One attempt to take over a set.
 
     :param known: the highest epoch this process has heard of
+    :param outcomes_max: operations at the end of the log whose outcomes are read
     """
 
-    def __init__(self, members: Sequence[Member], quorum: int, rebuild: Rebuild, known: int, now_ns: int) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        quorum: int,
+        rebuild: Rebuild,
+        known: int,
+        now_ns: int,
+        outcomes_max: int,
+    ) -> None:
         self.epoch = known
         #: What the drives said of themselves, for whoever must do without a quorum.
         self.reports: list[Report] = []
@@ -44,6 +58,7 @@ class Recovery:
         self._quorum = quorum
         self._rebuild = rebuild
         self._now_ns = now_ns
+        self._outcomes_max = outcomes_max
 
     async def run(self) -> Recovered | None:
         """None without a write quorum: nothing is dropped, nothing can be written."""
@@ -55,11 +70,25 @@ class Recovery:
         authority.joined(chosen.last)
         aligned = [authority, *await self._align(authority, [r for r in promised if r.drive != chosen.drive])]
         holders = await self._barrier(aligned, chosen.last)
-        if len(holders) < self._quorum:
-            return None
-        txn = holders[0].open.begin_read()
+        tail = await self._tail(holders)
+        return tail if sum(member.in_sync for member in holders) >= self._quorum else None
+
+    async def _tail(self, holders: list[Member]) -> Recovered | None:
+        """Read the end of the log from the first drive that can."""
+        for member in holders:
+            answers = await ask([member], lambda m: self._read_tail(m.open), ANSWER_S_MAX)
+            self._note(answers)
+            if isinstance(found := answers[member.index], Recovered):
+                return found
+        return None
+
+    def _read_tail(self, engine: DriveEngine) -> Recovered:
+        txn = engine.begin_read()
         try:
-            return Recovered(self.epoch, txn.last, catchup.log_first(txn), holders)
+            after = max(txn.last.seq - self._outcomes_max, 0)
+            entries = catchup.log_entries(txn, after, txn.last.seq)
+            outcomes = {entry.request_id: entry.outcome for entry in entries if entry.request_id}
+            return Recovered(self.epoch, txn.last, catchup.log_first(txn), outcomes)
         finally:
             txn.close()
 
