@@ -61,3 +61,5 @@ def setup(settings: Settings, role: str) -> None:
 
 def set_level(settings: Settings) -> None:
     logging.getLogger().setLevel(settings.log_level.upper())
+    # its own banner tells nothing that ours does not
+    logging.getLogger("sanic").setLevel(logging.WARNING)
