@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from typing import cast
 
 from .frames import FAILURE, Splitter, encode
-from .sockets import same_user
+from .sockets import connect, same_user
 
 
 class PeerLost(ConnectionError):
@@ -53,9 +54,10 @@ class MeshClient:
             if self._link is not None and self._link.open:
                 return self._link
             try:
-                _, self._link = await asyncio.get_running_loop().create_unix_connection(_Link, self._address)
+                sock = connect(self._address)
             except OSError as error:
                 raise PeerLost(str(error)) from error
+            _, self._link = await asyncio.get_running_loop().create_unix_connection(_Link, sock=sock)
             return self._link
 
     def close(self) -> None:
@@ -73,11 +75,11 @@ class _Link(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # uvloop's transports only look like asyncio's
+        self._transport = cast(asyncio.WriteTransport, transport)
         self.open = same_user(transport.get_extra_info("socket"))
         if not self.open:
-            transport.abort()
+            self._transport.abort()
 
     def send(self, data: bytes) -> None:
         if not self.open or self._transport is None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from .frames import FAILURE, REPLY, Frame, Splitter, encode
 from .sockets import same_user
@@ -62,11 +63,11 @@ class _Served(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # uvloop's transports only look like asyncio's
+        self._transport = cast(asyncio.WriteTransport, transport)
         if not same_user(transport.get_extra_info("socket")):
             log.error("mesh connection of another user refused")
-            transport.abort()
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None

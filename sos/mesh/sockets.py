@@ -28,6 +28,22 @@ def listen(workers: int) -> list[socket.socket]:
     return sockets
 
 
+def connect(address: str) -> socket.socket:
+    """A connection to an abstract name. Made here and not by the event loop: libuv cuts names at a NUL. Connecting to a
+    listening unix socket does not wait for its owner, only for room in its backlog.
+
+    :raises OSError: nobody listens, or the backlog is full
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        sock.setblocking(False)
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 def same_user(sock: socket.socket) -> bool:
     """Whether the peer of a unix socket runs as our effective user."""
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))

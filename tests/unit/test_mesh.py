@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import uvloop
 
 from sos.mesh import sockets
 from sos.mesh.client import MeshClient, PeerFailed, PeerLost
@@ -57,7 +58,7 @@ def test_calls_run_concurrently_and_failures_are_told() -> None:
         client.close()
         await server.stop()
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
 def test_a_lost_peer_fails_its_calls_and_the_next_call_connects_again() -> None:
@@ -80,4 +81,4 @@ def test_a_lost_peer_fails_its_calls_and_the_next_call_connects_again() -> None:
         client.close()
         await server.stop()
 
-    asyncio.run(run())
+    uvloop.run(run())
