@@ -17,8 +17,7 @@ import mmap
 import os
 import threading
 import weakref
-from collections import OrderedDict, deque
-from typing import NamedTuple
+from collections import OrderedDict
 
 from ..domain.errors import DriveFault
 from .faults import fault_of
@@ -26,8 +25,8 @@ from .layout import volume_name
 from .libc import MADV_DONTNEED, MADV_POPULATE_READ, address_of, madvise
 
 PAGE_BYTES = mmap.PAGESIZE
-#: The kernel maps this much around a fault.
-FAULT_AROUND_BYTES = 64 * 1024
+#: Populated memory is counted in windows of this size: where the page cache holds large folios, one fault maps as much.
+WINDOW_BYTES = 2 << 20
 MAPPINGS_MAX = 256
 RESIDENT_BYTES_MAX = 128 << 20
 
@@ -35,52 +34,44 @@ RESIDENT_BYTES_MAX = 128 << 20
 class Mapping:
     """One volume file, mapped read-only over its apparent size at that time."""
 
-    __slots__ = ("__weakref__", "address", "size", "view")
+    __slots__ = ("__weakref__", "address", "reference", "size", "view")
 
     def __init__(self, fd: int, size: int) -> None:
         self.size = size
         # mmap unmaps itself when the last memoryview of it is gone; it is never closed
         self.view = memoryview(mmap.mmap(fd, size, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ))
         self.address = address_of(self.view)
-
-
-class _Range(NamedTuple):
-    mapping: weakref.ref[Mapping]
-    start: int
-    stop: int
+        self.reference = weakref.ref(self)
 
 
 class Residency:
-    """The ranges that a process has populated, given up first in, first out.
+    """What a process has populated, in windows; the least recently read is given up first.
 
     It does not keep a mapping alive: a closed drive can be unmounted.
     """
 
     def __init__(self, bytes_max: int = RESIDENT_BYTES_MAX) -> None:
-        self.bytes_max = bytes_max
-        self.bytes = 0
-        self._ranges: deque[_Range] = deque()
+        self._windows_max = bytes_max // WINDOW_BYTES
+        self._windows: OrderedDict[tuple[weakref.ref[Mapping], int], None] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, mapping: Mapping, start: int, stop: int) -> None:
-        """Count a populated range and give up the oldest above the bound."""
-        start -= start % FAULT_AROUND_BYTES
-        stop = min(stop + -stop % FAULT_AROUND_BYTES, mapping.size)
-        for oldest in self._push(_Range(weakref.ref(mapping), start, stop)):
-            old = oldest.mapping()
+        """Note that a range was populated, and give up what is above the bound."""
+        wanted = range(start // WINDOW_BYTES, -(-stop // WINDOW_BYTES))
+        for reference, window in self._touch(mapping.reference, wanted):
+            old = reference()
             if old is not None:
-                madvise(old.address + oldest.start, oldest.stop - oldest.start, MADV_DONTNEED)
+                first = window * WINDOW_BYTES
+                madvise(old.address + first, min(WINDOW_BYTES, old.size - first), MADV_DONTNEED)
 
-    def _push(self, added: _Range) -> list[_Range]:
-        dropped = []
+    def _touch(self, mapping: weakref.ref[Mapping], wanted: range) -> list[tuple[weakref.ref[Mapping], int]]:
+        windows = self._windows
         with self._lock:
-            self._ranges.append(added)
-            self.bytes += added.stop - added.start
-            while self.bytes > self.bytes_max and len(self._ranges) > 1:
-                oldest = self._ranges.popleft()
-                self.bytes -= oldest.stop - oldest.start
-                dropped.append(oldest)
-        return dropped
+            for window in wanted:
+                windows[mapping, window] = None
+                windows.move_to_end((mapping, window))
+            bound = max(self._windows_max, len(wanted))
+            return [windows.popitem(last=False)[0] for _ in range(len(windows) - bound)]
 
 
 #: Shared by all drives of the process.
