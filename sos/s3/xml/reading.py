@@ -25,12 +25,12 @@ Document = TypeVar("Document", bound=msgspec.Struct)
 class Shape:
     """What an element may hold.
 
-    :param text: a leaf whose text counts byte for byte (keys)
+    :param value: what the text of a leaf means
     :param children: elements allowed inside, None for a leaf
     :param many: may be repeated; collected into a list
     """
 
-    text: bool = False
+    value: Callable[[str], Any] = str
     children: dict[str, Shape] | None = None
     many: bool = False
 
@@ -58,10 +58,32 @@ def _shape(described: inspect.Type) -> Shape:
         described = next(t for t in described.types if not isinstance(t, inspect.NoneType))
     if isinstance(described, inspect.VarTupleType):
         inner = _shape(described.item_type)
-        return Shape(inner.text, inner.children, True)
+        return Shape(inner.value, inner.children, True)
     if isinstance(described, inspect.StructType):
         return Shape(children={f.encode_name: _shape(f.type) for f in described.fields})
-    return Shape(text=isinstance(described, inspect.StrType))
+    return Shape(_VALUES[type(described)])
+
+
+def _number(text: str) -> int:
+    """Decimal digits with white space around them, which some clients send."""
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
+        raise malformed()
+    return int(digits)
+
+
+def _flag(text: str) -> bool:
+    """xsd:boolean."""
+    return _FLAGS[text.strip().lower()]
+
+
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+_VALUES: dict[type[inspect.Type], Callable[[str], Any]] = {
+    inspect.StrType: str,
+    inspect.IntType: _number,
+    inspect.BoolType: _flag,
+}
+"""Type of a field → how its text is read. Text counts character for character: it may be a key."""
 
 
 def malformed() -> Refusal:
@@ -106,8 +128,7 @@ class _Builder:
     def _value(done: _Open) -> Any:
         if done.shape.children is not None:
             return done.values
-        text = "".join(done.pieces)
-        return text if done.shape.text else text.strip()
+        return done.shape.value("".join(done.pieces))
 
 
 def _refuse(*_: object) -> None:
@@ -132,7 +153,7 @@ def parser(root: str, struct: type[Document]) -> Callable[[bytes], Document]:
         machine.EntityDeclHandler = _refuse
         try:
             machine.Parse(document, True)
-            return msgspec.convert(builder.result[root], struct, strict=False)
+            return msgspec.convert(builder.result[root], struct)
         except (expat.ExpatError, msgspec.ValidationError, LookupError, ValueError) as error:
             raise malformed() from error
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from functools import lru_cache
-from urllib.parse import quote_from_bytes
 
 HEADER = '<?xml version="1.0" encoding="UTF-8"?>\n'
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -40,7 +39,15 @@ def escape_key(key: bytes) -> str:
 
 def url_key(key: bytes) -> str:
     """A key with ``encoding-type=url``: percent-encoded, so that both ways of reading ``+`` give the key back."""
-    return quote_from_bytes(key, "/")
+    return _UNSAFE.sub(_percent, key).decode("ascii")
+
+
+_UNSAFE = re.compile(rb"[^A-Za-z0-9_.~/-]")
+_PERCENT = {bytes([byte]): b"%%%02X" % byte for byte in range(256)}
+
+
+def _percent(found: re.Match[bytes]) -> bytes:
+    return _PERCENT[found[0]]
 
 
 @lru_cache(maxsize=4096)
