@@ -33,7 +33,7 @@ def shard_of(data_id: bytes, drive: int) -> bytes:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition, bounded."""
     async with asyncio.timeout(WAIT_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  any condition, not an event
             await asyncio.sleep(0.001)
 
 

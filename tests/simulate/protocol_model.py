@@ -18,6 +18,7 @@ from sos.erasure.protocol import Report, Verdict
 KEYS = 5
 Operation = tuple[int, tuple[int, ...]]  # number, keys touched
 Entry = tuple[int, Operation]  # epoch, operation
+ORIGIN = Position(0, 0)
 BARRIER: tuple[int, ...] = ()
 
 
@@ -42,13 +43,13 @@ class Rules:
 @dataclass
 class Drive:
     promised: int = 0
-    last: Position = Position(0, 0)
+    last: Position = ORIGIN
     ghost: list[Entry] = field(default_factory=list)
     first: int = 1
     rows: dict[int, int] = field(default_factory=dict)
     voting: bool = True
     syncing: bool = False
-    was: Position = Position(0, 0)
+    was: Position = ORIGIN
     up: bool = True
     inbox: list[tuple[int, Callable[[], None]]] = field(default_factory=list)
 

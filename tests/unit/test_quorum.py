@@ -1,0 +1,120 @@
+"""The rules of the commit protocol as tables."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from sos.drive.engine import Position
+from sos.erasure import protocol
+from sos.erasure.protocol import Report, Verdict, elect, judge, last_common, readable
+
+GEOMETRIES = [(1, 0)] + [(n - m, m) for n in range(2, 17) for m in range(n // 2 + 1)]
+
+
+@pytest.mark.parametrize(("k", "m"), GEOMETRIES)
+def test_quorums_meet(k: int, m: int) -> None:
+    """Two write quorums share a drive, and a stable quorum meets each write quorum."""
+    n, quorum, stable = k + m, protocol.write_quorum(k, m), protocol.stable_quorum(k, m)
+    assert 2 * quorum > n and quorum + stable > n
+    assert k <= quorum <= n and stable <= quorum
+    if n <= 8:
+        for writers in combinations(range(n), quorum):
+            assert all(set(writers) & set(others) for others in combinations(range(n), stable))
+
+
+@pytest.mark.parametrize(("k", "m", "quorum"), [(1, 0, 1), (1, 1, 2), (2, 1, 2), (2, 2, 3), (4, 2, 4), (4, 4, 5), (12, 4, 12)])
+def test_write_quorum(k: int, m: int, quorum: int) -> None:
+    assert protocol.write_quorum(k, m) == quorum
+
+
+@pytest.mark.parametrize(
+    ("sent", "accepted", "failed", "late", "hopeless", "verdict"),
+    [
+        (4, 4, 0, False, False, Verdict.DONE),
+        (4, 3, 0, False, False, Verdict.WAIT),
+        (4, 3, 0, True, False, Verdict.DONE),
+        (4, 3, 1, False, False, Verdict.DONE),
+        (4, 2, 0, True, False, Verdict.WAIT),
+        (4, 2, 0, True, True, Verdict.LOST),
+        (4, 2, 2, False, False, Verdict.LOST),
+        (4, 2, 1, False, False, Verdict.WAIT),
+        (3, 0, 3, False, False, Verdict.LOST),
+    ],
+)
+def test_the_done_rule(sent: int, accepted: int, failed: int, late: bool, hopeless: bool, verdict: Verdict) -> None:
+    assert judge(sent, accepted, failed, 3, late, hopeless) is verdict
+
+
+def said(drive: int, last: tuple[int, int], voting: bool = True, syncing: bool = False, promised: int = 1) -> Report:
+    return Report(drive, promised, Position(*last), voting, syncing)
+
+
+def test_the_authority_is_the_newest_epoch_and_not_the_longest_log() -> None:
+    chosen = elect([said(0, (1, 90)), said(1, (2, 10)), said(2, (2, 9))], 3)
+    assert chosen is not None and chosen.drive == 1
+
+
+def test_a_drive_without_a_vote_makes_no_quorum() -> None:
+    assert elect([said(0, (1, 5)), said(1, (1, 5)), said(2, (9, 9), voting=False)], 3) is None
+
+
+def test_a_syncing_drive_counts_for_the_promise_and_never_leads() -> None:
+    chosen = elect([said(0, (1, 5)), said(1, (1, 6)), said(2, (9, 9), syncing=True)], 3)
+    assert chosen is not None and chosen.drive == 1
+    assert elect([said(i, (1, 5), syncing=True) for i in range(3)], 3) is None
+
+
+def test_an_epoch_is_above_everything_seen() -> None:
+    assert protocol.next_epoch([said(0, (3, 5), promised=7), said(1, (8, 1), promised=2)], known=4) == 9
+    assert protocol.next_epoch([], known=4) == 5
+
+
+def test_readable_without_a_quorum_is_what_enough_drives_hold() -> None:
+    assert readable([said(0, (1, 5)), said(3, (1, 5))], 2) == (Position(1, 5), [0, 3])
+    assert readable([said(0, (1, 6)), said(3, (1, 5))], 2) is None
+    assert readable([said(0, (1, 5)), said(3, (1, 5), syncing=True)], 2) is None
+    assert readable([said(0, (0, 0)), said(1, (0, 0))], 2) is None
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "mine_first", "theirs_first", "common"),
+    [
+        ([1, 1, 1], [1, 1, 1], 1, 1, (1, 3)),
+        ([1, 1], [1, 1, 1, 2], 1, 1, (1, 2)),
+        ([1, 1, 1, 1], [1, 1, 2], 1, 1, (1, 2)),
+        ([1, 1, 3], [2, 2, 2], 1, 1, (0, 0)),
+        ([], [1, 1], 1, 1, (0, 0)),
+        ([], [1, 1, 1], 1, 2, None),
+        ([1, 1], [1, 1, 1, 1], 1, 3, None),
+        ([1, 1, 1], [1, 1, 1, 1], 1, 3, (1, 3)),
+        ([1, 1, 3], [1, 1, 2, 2], 3, 1, None),
+    ],
+)
+def test_the_last_common_operation(
+    mine: list[int], theirs: list[int], mine_first: int, theirs_first: int, common: tuple[int, int] | None
+) -> None:
+    """Logs are given as the epoch of each sequence; entries below ``first`` are trimmed."""
+
+    def epochs(seq: int) -> tuple[int, int]:
+        assert seq >= mine_first and seq >= theirs_first, "a trimmed entry was asked for"
+        return mine[seq - 1], theirs[seq - 1]
+
+    ends = [Position(log[-1], len(log)) if log else Position(0, 0) for log in (mine, theirs)]
+    assert last_common(ends[0], mine_first, ends[1], theirs_first, epochs) == common
+
+
+def test_the_log_keeps_what_a_drive_lacks_up_to_a_bound() -> None:
+    assert protocol.trim_to(100, [], first=1, keep=20, most=60, batch=1000) == 80
+    assert protocol.trim_to(100, [50], first=1, keep=20, most=60, batch=1000) == 50
+    assert protocol.trim_to(100, [0], first=1, keep=20, most=60, batch=1000) == 40
+    assert protocol.trim_to(100, [], first=1, keep=20, most=60, batch=10) == 10
+    assert protocol.trim_to(10, [], first=1, keep=20, most=60, batch=10) == 0
+    assert protocol.trim_to(100, [], first=90, keep=20, most=60, batch=10) == 89
+
+
+def test_a_lone_slow_group_is_waited_for() -> None:
+    assert protocol.deadline_ns(3_000_000, late_lately=False) == protocol.DEADLINE_FLOOR_NS
+    assert protocol.deadline_ns(3_000_000, late_lately=True) == protocol.DEADLINE_LATE_NS
+    assert protocol.deadline_ns(900_000_000, late_lately=True) == 3_600_000_000
