@@ -560,3 +560,22 @@ def test_finish_before_the_end_is_refused() -> None:
 
     with pytest.raises(errors.IncompleteBody):
         asyncio.run(run())
+
+
+def test_signed_chunks_without_trailers_refuse_an_announced_trailer() -> None:
+    """S05: the framing has no place for it."""
+    sent = put(SIGNED, b"", {"x-amz-decoded-content-length": "0", "x-amz-trailer": "x-amz-checksum-crc32c"})
+    with pytest.raises(errors.InvalidRequest):
+        open_body(sent, authenticate(sent, KEYS.get, "", NOW_S), BodyLimits())
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_endless_tail_is_not_read_to_its_end(known: bool) -> None:
+    """R29: what follows the payload is bounded."""
+    data = bytes_of(100_000)
+    stream = unsigned_chunks([data])[:-2] + b"a" * 10_000_000
+    body = MemoryBody(stream, known, gulp=10_000)
+    sent = put(UNSIGNED_TRAILER, body, {"x-amz-decoded-content-length": "100000"})
+    with pytest.raises(errors.ExcessBody):
+        receive(sent, authenticate(sent, KEYS.get, "", NOW_S))
+    assert body.at < 200_000
