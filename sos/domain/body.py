@@ -31,6 +31,8 @@ class Body(Protocol):
     async def fill(self, view: memoryview) -> None:
         """Put exactly the next ``len(view)`` payload bytes into ``view``.
 
+        It keeps no reference to ``view`` afterwards; cancelled, it returns when no thread writes into ``view`` any more.
+
         :raises IncompleteBody: the client closed or lied about its length
         :raises BodyTimeout: nothing came for too long
         :raises SignatureMismatch, MalformedFraming: a chunk is not what it claims to be

@@ -6,7 +6,8 @@ Invariants:
    itself and is then alone.
 2. Requests are served in the order in which they came; a request that must wait is not overtaken.
 3. A buffer goes to a second user only when nothing refers to its memory any more. Whoever still holds a view (a thread
-   that outlived its request) keeps the memory; the pool forgets that buffer.
+   that outlived its request) keeps the memory; its bytes no longer count, so that a hung drive cannot stop all uploads,
+   and the buffer returns to the pool when it is found free.
 
 All methods are called on the event loop.
 """
@@ -57,8 +58,9 @@ class BufferPool:
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.used = 0
-        #: buffers that were given up because a view of them was still alive
+        #: how often a buffer could not be reused at once because a view of it was still alive
         self.retired = 0
+        self._lingering: list[Buffer] = []
         self._idle: OrderedDict[int, list[Buffer]] = OrderedDict()
         self._idle_bytes = 0
         self._waiters: deque[tuple[int, asyncio.Future[Buffer]]] = deque()
@@ -92,31 +94,49 @@ class BufferPool:
     def release(self, buffer: Buffer) -> None:
         self.used -= buffer.size
         if buffer.unused():
-            self._idle.setdefault(buffer.size, []).append(buffer)
-            self._idle.move_to_end(buffer.size)
-            self._idle_bytes += buffer.size
+            self._keep(buffer)
         else:
-            self.retired += 1
+            self._set_aside(buffer)
         self._grant()
-        while self._idle and self.used + self._idle_bytes > self.budget:
-            self._evict()
+        self._shrink()
 
     def renew(self, buffer: Buffer) -> Buffer:
         """The same buffer for its next use by the same holder, or another where views of it are still alive."""
         if buffer.unused():
             return buffer
-        self.retired += 1
+        self._set_aside(buffer)
         return Buffer(buffer.size)
 
     def trim(self) -> None:
         """Give idle memory back to the system."""
         self._idle.clear()
         self._idle_bytes = 0
+        self._lingering.clear()
+
+    def _keep(self, buffer: Buffer) -> None:
+        self._idle.setdefault(buffer.size, []).append(buffer)
+        self._idle.move_to_end(buffer.size)
+        self._idle_bytes += buffer.size
+
+    def _set_aside(self, buffer: Buffer) -> None:
+        self.retired += 1
+        self._lingering.append(buffer)
+
+    def _reclaim(self) -> None:
+        """Take back the buffers whose last view has gone since."""
+        lingering, self._lingering = self._lingering, []
+        for buffer in lingering:
+            if buffer.unused():
+                self._keep(buffer)
+            else:
+                self._lingering.append(buffer)
 
     def _fits(self, size: int) -> bool:
         return self.used + size <= self.budget or self.used == 0
 
     def _take(self, size: int) -> Buffer:
+        if self._lingering:
+            self._reclaim()
         self.used += size
         kept = self._idle.get(size)
         if kept:
@@ -124,10 +144,14 @@ class BufferPool:
             buffer = kept.pop()
             if not kept:
                 del self._idle[size]
+            self._shrink()
             return buffer
+        self._shrink()
+        return Buffer(size)
+
+    def _shrink(self) -> None:
         while self._idle and self.used + self._idle_bytes > self.budget:
             self._evict()
-        return Buffer(size)
 
     def _evict(self) -> None:
         """Drop one buffer of the class that was used longest ago."""

@@ -10,8 +10,9 @@ import asyncio
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from ..domain.errors import DriveFault
@@ -37,6 +38,14 @@ class Lane:
         if self._started < self._threads_max:
             self._started += 1
             threading.Thread(target=self._run, name=self._name, daemon=True).start()
+
+    def abandon(self) -> None:
+        """The drive hangs: answer what is still queued with a fault, so that nothing waits or keeps a buffer for it."""
+        with suppress(Empty):
+            while True:
+                job = self._queue.get_nowait()
+                if job is not None:
+                    job[1](None, DriveFault("the drive hangs"))
 
     def close(self) -> None:
         """Let the threads end after the work that is queued."""
@@ -197,6 +206,9 @@ class Drives:
     def _expire(self, fanout: _Fanout, engines: Mapping[int, DriveEngine]) -> None:
         for drive in fanout.expire():
             self._hung[drive] = engines[drive]
+            for lane_drive, kind in list(self._lanes):
+                if lane_drive == drive and self._lanes[drive, kind][0] is engines[drive]:
+                    self._lanes[drive, kind][1].abandon()
 
     def _sorted(self, errors: Mapping[int, BaseException]) -> dict[int, DriveFault]:
         faults: dict[int, DriveFault] = {}

@@ -167,8 +167,8 @@ class Rig:
         self.faults: list[int] = []
         self.threads = ThreadPoolExecutor(2)
         self.buffers = BufferPool(budget)
-        seen = Drives(self.engines, lambda: self.in_sync, lambda drive, error: self.faults.append(drive))  # type: ignore[arg-type]
-        self.writer = SetWriter(0, seen, 3, KEY, WriterPools(self.buffers, self.threads), limits)
+        self.seen = Drives(self.engines, lambda: self.in_sync, lambda drive, error: self.faults.append(drive))  # type: ignore[arg-type]
+        self.writer = SetWriter(0, self.seen, 3, KEY, WriterPools(self.buffers, self.threads), limits)
 
     async def put(self, payload: bytes, **how: object) -> Staged:
         return await self.writer.stage(KnownBody(payload, **how), self.k, self.m)  # type: ignore[arg-type]

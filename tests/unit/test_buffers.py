@@ -47,6 +47,8 @@ def test_a_buffer_that_somebody_still_views_is_not_given_out() -> None:
         second.view(MIB)[:] = b"\xff" * MIB
         assert second is not first and pool.retired == 1
         assert bytes(held) == bytes(10)
+        del held
+        assert await pool.acquire(MIB) is first, "free at last, it is used again"
 
     run(test)
 

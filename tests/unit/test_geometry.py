@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,5 +122,5 @@ def test_space_is_reserved_in_bounded_steps() -> None:
         needed = reserve_target(needed + MIB, total)
         steps.append(needed)
     assert steps[0] == 16 * MIB
-    assert max(b - a for a, b in zip(steps, steps[1:], strict=False)) <= 257 * MIB
+    assert max(b - a for a, b in pairwise(steps)) <= 257 * MIB
     assert reserve_target(MIB, 2 * MIB) == 2 * MIB

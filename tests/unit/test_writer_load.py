@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from sos.domain.errors import WriteQuorumLost
 from sos.erasure.handle import Staged
+from sos.erasure.reader import rebuild_extent
+from sos.erasure.volumes import GroupSync, VolumeAllocator
 from sos.erasure.writer import WriterLimits
-from tests.kit.staging import KnownBody, Rig, rig
+from tests.kit.staging import FULL, KEY, KnownBody, RamVolumes, Rig, rig
 from tests.unit.test_writer_reader import EXTENTS, noise, read, ref_of, run
 
 
@@ -64,8 +67,7 @@ def test_a_thread_that_outlives_its_request_does_not_write_into_the_next_ones_bu
         async def race() -> Staged:
             stuck = StuckBody(noise(2**21), pool)
             task = asyncio.create_task(made.writer.stage(stuck, 2, 2))
-            while not stuck.entered.is_set():
-                await asyncio.sleep(0)
+            await asyncio.to_thread(stuck.entered.wait, 20)
             task.cancel()
             await asyncio.wait([task])
 
@@ -80,32 +82,51 @@ def test_a_thread_that_outlives_its_request_does_not_write_into_the_next_ones_bu
 
         staged = run(race())
         assert read(made, ref_of(staged)) == noise(2**21, 2)
-        assert made.buffers.retired == 1
+        assert made.buffers.retired >= 1
 
 
-def hang(made: Rig, drive: int) -> threading.Event:
-    """Make writes of a drive wait for the returned event."""
-    release = threading.Event()
+class Hang:
+    """Makes one kind of call to a drive wait until it is released."""
 
-    def before(operation: str) -> None:
-        if operation == "write":
-            assert release.wait(20)
+    def __init__(self, made: Rig, drive: int, operation: str = "write") -> None:
+        self._operation = operation
+        self._release = threading.Event()
+        self.entered = threading.Event()
+        made.drives[drive].before = self._before
 
-    made.drives[drive].before = before
-    return release
+    def _before(self, operation: str) -> None:
+        if operation == self._operation:
+            self.entered.set()
+            assert self._release.wait(20)
+
+    def set(self) -> None:
+        self._release.set()
 
 
 def test_a_hung_drive_costs_one_deadline_and_its_late_writes_hit_nothing_else() -> None:
-    """R15: the upload goes on without the drive, later ones do not wait for it, and no buffer it holds is reused."""
+    """R15: the upload goes on without the drive, later ones do not wait for it, and no buffer it holds is reused: when
+    its write comes through at last, it carries the bytes of then."""
     limits = WriterLimits(inline_bytes_max=0, write_deadline_s=0.2)
     with rig(2, 2, limits) as made:
-        release = hang(made, 1)
+        release, written, write = Hang(made, 1), threading.Event(), made.drives[1].write
+
+        def late_write(volume: int, offset: int, buffers: Sequence[memoryview]) -> None:
+            write(volume, offset, buffers)
+            written.set()
+
+        made.drives[1].write = late_write  # type: ignore[method-assign]
         first = run(made.put(noise(9 * 2**20)))
         assert ref_of(first).have == 0b1101 and made.faults == [1]
         second = run(made.put(noise(9 * 2**20, 2)))
         assert ref_of(second).have == 0b1101 and made.faults == [1], "not asked again"
         release.set()
-        assert read(made, ref_of(first)) == noise(9 * 2**20)
+        assert written.wait(20)
+        ref = ref_of(first)
+        whole = RamVolumes()
+        rebuild_extent(made.engines, ref, FULL, KEY, whole, 1)  # type: ignore[arg-type]
+        first_block = slice(ref.offset, ref.offset + ref.block)
+        assert made.drives[1].files[ref.volume][first_block] == whole.files[ref.volume][first_block]
+        assert read(made, ref) == noise(9 * 2**20)
         assert read(made, ref_of(second)) == noise(9 * 2**20, 2)
         assert made.buffers.retired >= 1
 
@@ -113,12 +134,11 @@ def test_a_hung_drive_costs_one_deadline_and_its_late_writes_hit_nothing_else() 
 def test_a_cancelled_upload_waits_for_its_hung_drive_no_longer_than_the_deadline() -> None:
     limits = WriterLimits(inline_bytes_max=0, write_deadline_s=0.2)
     with rig(2, 2, limits) as made:
-        release = hang(made, 0)
+        release = Hang(made, 0)
 
         async def cancel() -> None:
             task = asyncio.create_task(made.put(noise(3 * 2**20)))
-            while "write" not in made.drives[0].calls:
-                await asyncio.sleep(0)
+            await asyncio.to_thread(release.entered.wait, 20)
             task.cancel()
             await asyncio.wait([task], timeout=10)
             assert task.cancelled()
@@ -131,7 +151,7 @@ def test_a_cancelled_upload_waits_for_its_hung_drive_no_longer_than_the_deadline
 def test_too_many_hung_drives_are_a_lost_quorum() -> None:
     limits = WriterLimits(inline_bytes_max=0, write_deadline_s=0.2)
     with rig(2, 2, limits) as made:
-        events = [hang(made, 0), hang(made, 1)]
+        events = [Hang(made, 0), Hang(made, 1)]
         with pytest.raises(WriteQuorumLost):
             run(made.put(noise(3 * 2**20)))
         for event in events:
@@ -141,10 +161,55 @@ def test_too_many_hung_drives_are_a_lost_quorum() -> None:
 def test_a_reopened_drive_is_used_again_after_its_predecessor_hung() -> None:
     limits = WriterLimits(inline_bytes_max=0, write_deadline_s=0.2)
     with rig(2, 2, limits) as made:
-        release = hang(made, 1)
+        release = Hang(made, 1)
         run(made.put(noise(5000)))
         fresh = type(made.drives[1])("reopened")
         fresh.files, fresh.allocated = made.drives[1].files, made.drives[1].allocated
         made.engines[1] = made.drives[1] = fresh
         assert ref_of(run(made.put(noise(5000)))).have == 0b1111
         release.set()
+
+
+def test_uploads_queued_behind_a_hung_drive_do_not_wait_for_deadlines_of_their_own() -> None:
+    """The first deadline that passes answers for everything queued to that drive; no buffer is kept for it."""
+    limits = WriterLimits(inline_bytes_max=0, write_deadline_s=0.3)
+    with rig(2, 2, limits) as made:
+        release = Hang(made, 1)
+
+        async def many() -> list[Staged]:
+            return await asyncio.gather(*(made.put(noise(5000, i)) for i in range(12)))
+
+        for i, staged in enumerate(run(many())):
+            assert ref_of(staged).have == 0b1101
+            assert read(made, ref_of(staged)) == noise(5000, i)
+        assert made.buffers.used == 0
+        assert made.drives[1].calls.count("write") <= 2, "only what its threads had begun"
+        release.set()
+
+
+def test_a_sync_that_has_begun_does_not_count_for_what_is_written_afterwards() -> None:
+    """R02: whoever comes while a sync runs waits for the next one, shared by all who wait."""
+    with rig(1, 0) as made:
+        slow = Hang(made, 0, "sync")
+        syncs = GroupSync(made.seen, 20)
+
+        async def test() -> None:
+            engines = made.seen.usable()
+            first = asyncio.create_task(syncs.sync(7, engines))
+            await asyncio.to_thread(slow.entered.wait, 20)
+            later = [asyncio.create_task(syncs.sync(7, engines)) for _ in range(3)]
+            await asyncio.sleep(0)
+            slow.set()
+            assert await asyncio.gather(first, *later) == [{}] * 4
+            assert made.drives[0].calls == ["sync", "sync"]
+
+        run(test())
+
+
+@pytest.mark.parametrize(("now", "existing", "first"), [(1000.9, [], 1000), (1000.0, [2000, 17], 2001)])
+def test_a_volume_number_is_new_even_when_the_old_volumes_were_removed(now: float, existing: list[int], first: int) -> None:
+    """Another worker may still map the file that had the number; numbers follow the time and what exists."""
+    with rig(1, 0) as made:
+        made.drives[0].files = {3 << 32 | serial: bytearray() for serial in existing} | {4 << 32 | 9999: bytearray()}
+        volumes = VolumeAllocator(made.seen, 3, 1 << 20, 20, clock=lambda: now)
+        assert run(volumes.reserve(4096)) == (3 << 32 | first, 0)

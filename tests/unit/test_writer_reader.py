@@ -7,6 +7,7 @@ import random
 from collections.abc import Coroutine
 from typing import Any
 
+import msgspec
 import pytest
 
 from sos.domain.errors import (
@@ -132,6 +133,16 @@ def test_any_range_is_a_cut_of_the_payload() -> None:
             assert read(made, ref, start, length) == payload[start : start + length]
         with pytest.raises(ValueError, match="bytes"):
             read(made, ref, 1, len(payload))
+
+
+def test_padding_is_zero_though_the_buffer_held_another_payload() -> None:
+    """What one client sent never ends up behind the payload of another."""
+    with rig(2, 1, EXTENTS) as made:
+        run(made.put(b"\xff" * 32_000))
+        ref = ref_of(run(made.put(b"\xff" * 25_001)))
+        length = Geometry.of(ref).tail
+        shards = [made.drives[drive_of(ref.data_id, i, 3)].files[ref.volume][ref.offset :][:length] for i in (0, 1)]
+        assert b"".join(shards) == b"\xff" * 25_001 + bytes(2 * length - 25_001)
 
 
 def test_a_small_range_reads_one_unit_and_a_footer() -> None:
@@ -263,6 +274,7 @@ def test_a_shard_not_in_have_or_not_usable_is_not_touched() -> None:
         made.drives[first].before = fail_on("read", error=AssertionError("must not be read"))
         stream = open_extent(made.engines, ref, FULL & ~(1 << first), KEY, 0, ref.size, lambda d, i: None)
         assert drain(stream) == payload
+        assert read(made, msgspec.structs.replace(ref, have=ref.have & ~(1 << first))) == payload
 
 
 # -- rebuilding -------------------------------------------------------------------------------------------
