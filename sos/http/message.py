@@ -12,7 +12,9 @@ from ..domain.body import BodyStream
 class RawBody(Protocol):
     """The bytes of a request after its head, still in whatever framing the client used.
 
-    HTTP framing (Content-Length) is taken care of here; aws-chunked is not (``sos/s3/auth``).
+    HTTP framing (Content-Length, or the chunked coding that SDKs use over TLS) is taken care of here; aws-chunked is
+    not (``sos/s3/auth``). With the chunked coding the header ``transfer-encoding`` is there, ``length`` is None and
+    ``left`` is 0: read until ``read_some`` gives nothing.
     """
 
     @property

@@ -437,25 +437,28 @@ def test_a_truncated_chunked_body_is_incomplete(server: HttpServer) -> None:
     assert isinstance(outcomes.next(), IncompleteBody)
 
 
-def test_a_cancelled_fill_leaves_the_memory_alone(server: HttpServer) -> None:
+def test_a_cancelled_fill_leaves_the_memory_alone() -> None:
     """A handler that gives up reuses its buffer; no thread may write into it afterwards."""
+    given_up = threading.Event()
     result: queue.Queue[bool] = queue.Queue()
 
     async def give_up(request: Request) -> Reply:
         buffer = bytearray(4 << 20)
         task = asyncio.ensure_future(request.body.fill([memoryview(buffer)]))
-        await asyncio.sleep(0.02)
+        await until(lambda: request.body.left <= 3 << 20 or any(buffer[: 1 << 20 : 4096]))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         buffer[:] = bytes(len(buffer))
-        await asyncio.sleep(0.05)
+        given_up.set()
+        await asyncio.sleep(0.1)
         result.put(not any(buffer))
         return Reply(400, [], b"", close=True)
 
-    server.handler = give_up
-    with server.connect() as client:
+    # the thread waits for more when it is cancelled
+    with HttpServer(give_up, limits=Limits(thread_wait_ms=200, linger_s=0.2)) as server, server.connect() as client:
         put(client, b"\xff" * 1_000_000, length=4 << 20)
+        assert given_up.wait(WAIT_S)
         sending = threading.Thread(target=_send_quietly, args=(client, b"\xff" * 3_000_000))
         sending.start()
         assert result.get(timeout=WAIT_S)

@@ -153,6 +153,22 @@ def test_pipelined_requests_before_a_half_close_are_all_answered(server: HttpSer
         assert client.closed()
 
 
+def test_a_client_that_ended_is_answered_and_then_closed(server: HttpServer) -> None:
+    async def last(request: Request) -> Reply:
+        await until(request.disconnected)
+        return Reply(200, [], b"last")
+
+    server.handler = last
+    try:
+        with server.connect() as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            client.finish()
+            assert client.answer().body == b"last"
+            assert client.closed()
+    finally:
+        server.handler = echo
+
+
 def test_http_1_0_closes_unless_asked_to_stay(server: HttpServer) -> None:
     with server.connect() as client:
         client.send(b"GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
