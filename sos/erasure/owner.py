@@ -228,6 +228,7 @@ class Owner:
             self.step_down("no drive can be read")
             return
         if not decided.operations:
+            self.publish()  # a drive may have left while it was read
             self._answer(decided)
             return
         verdict = await self._write(decided)

@@ -54,7 +54,8 @@ def test_a_commit_on_a_minority_is_completed_or_gone_never_both(holder: int, the
             rig.engines[drive].fail("apply", forever=True)
         rig.engines[holder].fail("apply", at=2, forever=True)
         with pytest.raises(WriteQuorumLost):
-            await owner.submit([rig.put("a", "new")])
+            # a suffix longer than what comes in its place
+            await owner.submit([rig.put("a", "new"), *(rig.put(f"k{i}") for i in range(5))])
         await abandon(owner)
         assert [rig.etag("a", drive) == "new" for drive in range(4)] == [drive == holder for drive in range(4)]
         expected = "new" if there else "old"
