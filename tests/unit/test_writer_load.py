@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sos.domain.errors import WriteQuorumLost
+from sos.domain.errors import IncompleteBody, WriteQuorumLost
 from sos.erasure.handle import Staged
 from sos.erasure.reader import rebuild_extent
 from sos.erasure.volumes import GroupSync, VolumeAllocator
@@ -148,6 +148,29 @@ def test_a_cancelled_upload_waits_for_its_hung_drive_no_longer_than_the_deadline
         release.set()
 
 
+@pytest.mark.parametrize("why", ["cancelled", "client gone"])
+def test_an_upload_that_fails_ends_only_after_its_threads(why: str) -> None:
+    """R15: its space is punched after the last write, so nothing of it stays."""
+    with rig(2, 2, EXTENTS) as made:
+        slow = Hang(made, 0)
+
+        async def fail() -> None:
+            stop = 3 * 2**20 if why == "client gone" else None
+            task = asyncio.create_task(made.put(noise(9 * 2**20), stop_after=stop))
+            await asyncio.to_thread(slow.entered.wait, 20)
+            if stop is None:
+                task.cancel()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert not task.done()
+            slow.set()
+            await asyncio.wait([task])
+            assert task.cancelled() if stop is None else isinstance(task.exception(), IncompleteBody)
+
+        run(fail())
+        assert made.allocated() == 0 and made.buffers.used == 0
+
+
 def test_too_many_hung_drives_are_a_lost_quorum() -> None:
     limits = WriterLimits(inline_bytes_max=0, write_deadline_s=0.2)
     with rig(2, 2, limits) as made:
@@ -183,8 +206,12 @@ def test_uploads_queued_behind_a_hung_drive_do_not_wait_for_deadlines_of_their_o
             assert ref_of(staged).have == 0b1101
             assert read(made, ref_of(staged)) == noise(5000, i)
         assert made.buffers.used == 0
-        assert made.drives[1].calls.count("write") <= 2, "only what its threads had begun"
         release.set()
+        threads = [thread for thread in threading.enumerate() if thread.name == "write-1"]
+        made.writer.close()
+        for thread in threads:
+            thread.join(20)
+        assert made.drives[1].calls.count("write") <= 2, "only what its threads had begun"
 
 
 def test_a_sync_that_has_begun_does_not_count_for_what_is_written_afterwards() -> None:
