@@ -14,8 +14,10 @@ def server_of(port: int) -> list[psutil.Process]:
     }
     if not pids:
         return []
-    roots = [psutil.Process(pid) for pid in pids]
-    top = min(roots, key=lambda p: p.create_time())
+    top = psutil.Process(min(pids))
+    # forked workers share the command line of the process that made them
+    while (parent := top.parent()) is not None and parent.cmdline() == top.cmdline():
+        top = parent
     return [top, *top.children(recursive=True)]
 
 

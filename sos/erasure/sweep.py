@@ -1,7 +1,7 @@
 """Finding space that no record refers to: what a worker that was killed left in its volumes.
 
-Run by the owner of a set for the volumes of one worker slot below a serial: that slot's present incarnation never
-appends to them, and whatever its predecessor had proposed is decided by the time this runs. For each drive:
+Run by the owner of a set for volumes whose writer is gone: no present worker appends to them, and whatever their writer
+had proposed is decided by the time this runs. For each drive:
 
 1. A volume whose allocated blocks do not exceed its live extents has no leak and is left alone.
 2. Otherwise everything between live extents is punched.
@@ -36,9 +36,20 @@ def gaps(extents: Sequence[tuple[int, int]], end: int) -> Iterable[tuple[int, in
         yield at, end - at
 
 
-def dead_volumes(volumes: Iterable[int], slot: int, below: int) -> list[int]:
-    """Those of a slot whose serial is below ``below``."""
-    return sorted(v for v in volumes if v >> 32 == slot and v & 0xFFFFFFFF < below)
+def dead_volumes(engines: Sequence[DriveEngine | None], slot: int, slots: int) -> set[int]:
+    """Volumes that nobody appends to, as seen by a worker that has just started in ``slot`` and written nothing: those of
+    its predecessors, and (to slot 0) those of slots that are no more.
+    """
+    found: set[int] = set()
+    for engine in engines:
+        if engine is None:
+            continue
+        try:
+            volumes = engine.volumes()
+        except DriveFault:
+            continue  # a drive that cannot be listed is swept after it has returned
+        found.update(v for v in volumes if v >> 32 == slot or (slot == 0 and v >> 32 >= slots))
+    return found
 
 
 class Sweep:
@@ -48,16 +59,18 @@ class Sweep:
         self._view = view
         self._volume_bytes = volume_bytes
 
-    def run(self, slot: int, below: int) -> int:
+    def run(self, volumes: Iterable[int]) -> int:
         """Bytes given back on all drives together."""
+        wanted = sorted(volumes)
         freed = 0
         for drive, engine in enumerate(self._view.engines):
             if engine is None or not self._view.usable() >> drive & 1:
                 continue
             try:
                 allocated = engine.volumes()
-                for volume in dead_volumes(allocated, slot, below):
-                    freed += self._volume(engine, volume, allocated[volume])
+                for volume in wanted:
+                    if volume in allocated:
+                        freed += self._volume(engine, volume, allocated[volume])
             except DriveFault as error:
                 log.warning("sweep of %s ended: %s", engine.path, error)
         return freed

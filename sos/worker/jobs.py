@@ -5,40 +5,65 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 
 from ..base.pages import Pages
 from ..domain.errors import StoreError
-from ..erasure.owner import Owner
 from ..erasure.reclaim import Reclaim
 from ..erasure.set import ErasureSet
+from ..erasure.sweep import Sweep, dead_volumes
 from ..mesh.client import MeshClient, PeerFailed, PeerLost
-from .submit import TOPIC_FAULT, Fault, encode
+from .submit import TOPIC_FAULT, TOPIC_SWEEP, Fault, SweepCall, encode
 
 log = logging.getLogger("sos.worker.jobs")
 
 #: Between two looks whether a set has changed.
 LOOK_S = 15.0
+#: What a worker that died had proposed is decided by then.
+SWEEP_AFTER_S = 60.0
+SWEEP_S_MAX = 3600.0
 FAULT_S_MAX = 5.0
+VOLUME_BYTES = 1 << 30
 
 
 class Jobs:
-    """Runs the background steps of the sets that this worker owns."""
+    """Runs the background steps of a worker.
+
+    :param owned: numbers of the sets that this worker owns
+    :param owner_of: the peer that owns a set
+    """
 
     def __init__(
-        self, sets: Sequence[ErasureSet], owners: Mapping[int, Owner], pages: Pages, executor: Executor, slot: int
+        self,
+        sets: Sequence[ErasureSet],
+        owned: Sequence[int],
+        owners: Sequence[MeshClient],
+        pages: Pages,
+        executor: Executor,
+        slot: int,
     ) -> None:
-        self._reclaims = [(one, Reclaim(one.view, one.submit, pages, executor)) for one in sets if one.number in owners]
+        self._sets = sets
+        self._owners = owners
+        self._executor = executor
+        self._slot = slot
+        self._workers = pages.workers
+        self._reclaims = [(sets[number], Reclaim(sets[number].view, sets[number].submit, pages, executor)) for number in owned]
+        self._sweeps = {number: Sweep(sets[number].view, VOLUME_BYTES) for number in owned}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self) -> None:
+    async def start(self) -> None:
+        """Before the worker serves: what is there now was written by its predecessors."""
+        loop = asyncio.get_running_loop()
+        for one in self._sets:
+            dead = await loop.run_in_executor(self._executor, dead_volumes, one.view.engines, self._slot, self._workers)
+            if dead:
+                self._run(self._ask_sweep(one.number, sorted(dead)))
         for one, reclaim in self._reclaims:
             self._run(self._reclaim(one, reclaim))
 
-    def _run(self, work: object) -> None:
-        assert asyncio.iscoroutine(work)
+    def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -57,17 +82,35 @@ class Jobs:
             if now == seen:
                 continue
             try:
-                while await reclaim.step(os.urandom(16)):
-                    await asyncio.sleep(0)
+                more = True
+                while more:
+                    more = await reclaim.step(os.urandom(16))
             except StoreError as error:
                 log.warning("set %d: space is given back later: %s", one.number, error)
                 continue
             if not reclaim.pending:
                 seen = one.view.state().committed
 
-    def tell_fault(self, owner: MeshClient, number: int, drive: int, reason: str) -> None:
+    async def _ask_sweep(self, number: int, volumes: list[int]) -> None:
+        """Have the owner of a set look for leaks in volumes that nobody appends to."""
+        await asyncio.sleep(SWEEP_AFTER_S)
+        if number in self._sweeps:
+            await self.sweep(number, volumes)
+            return
+        # an owner that is replaced just now sweeps less until our next start, nothing worse
+        with suppress(PeerLost, PeerFailed, TimeoutError):
+            await self._owners[number].call(TOPIC_SWEEP, encode(SweepCall(number, volumes)), SWEEP_S_MAX)
+
+    async def sweep(self, number: int, volumes: list[int]) -> None:
+        """Give back what no record refers to in these volumes of an owned set."""
+        sweep = self._sweeps[number]
+        freed = await asyncio.get_running_loop().run_in_executor(self._executor, sweep.run, volumes)
+        if freed:
+            log.info("set %d: %d bytes of unfinished uploads given back", number, freed)
+
+    def tell_fault(self, number: int, drive: int, reason: str) -> None:
         """Tell the owner of a set that a drive fails here."""
-        self._run(self._tell(owner, encode(Fault(number, drive, reason))))
+        self._run(self._tell(self._owners[number], encode(Fault(number, drive, reason))))
 
     @staticmethod
     async def _tell(owner: MeshClient, payload: bytes) -> None:

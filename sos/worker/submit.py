@@ -16,6 +16,7 @@ from ..services.pools import Claim, Claims
 TOPIC_SUBMIT = 1
 TOPIC_CLAIM = 2
 TOPIC_FAULT = 3
+TOPIC_SWEEP = 4
 
 #: How long a proposal is offered again while its owner is being replaced.
 SUBMIT_S_MAX = 15.0
@@ -53,9 +54,17 @@ class Fault(msgspec.Struct, array_like=True, frozen=True):
     reason: str
 
 
+class SweepCall(msgspec.Struct, array_like=True, frozen=True):
+    """Volumes of a set that nobody appends to any more."""
+
+    set: int
+    volumes: list[int]
+
+
 encode = msgspec.msgpack.Encoder().encode
 _submission = msgspec.msgpack.Decoder(Submission).decode
 _claim = msgspec.msgpack.Decoder(ClaimCall).decode
+_sweep = msgspec.msgpack.Decoder(SweepCall).decode
 _fault = msgspec.msgpack.Decoder(Fault).decode
 _answer = msgspec.msgpack.Decoder(Answer).decode
 
@@ -131,6 +140,18 @@ class FaultTopic:
         if drop is None:
             raise LookupError(f"set {fault.set} is not owned here")
         drop(fault.drive, fault.reason)
+        return b""
+
+
+class SweepTopic:
+    """Takes word of volumes to be swept. Answers when that is done."""
+
+    def __init__(self, sweep: Callable[[int, list[int]], Awaitable[None]]) -> None:
+        self._sweep = sweep
+
+    async def __call__(self, payload: bytes) -> bytes:
+        call = _sweep(payload)
+        await self._sweep(call.set, call.volumes)
         return b""
 
 

@@ -44,10 +44,12 @@ from .submit import (
     TOPIC_CLAIM,
     TOPIC_FAULT,
     TOPIC_SUBMIT,
+    TOPIC_SWEEP,
     ClaimTopic,
     FaultTopic,
     RemoteOwner,
     SubmitTopic,
+    SweepTopic,
     claim_through,
 )
 
@@ -151,7 +153,7 @@ class Worker:
         if owner is not None:
             owner.drop_drive(drive, str(error))
         else:
-            self.jobs.tell_fault(self.peers[owner_of(number, self.context.workers)], number, drive, str(error))
+            self.jobs.tell_fault(number, drive, str(error))
 
     def _shard_bad(self, number: int, drive: int, data_id: bytes) -> None:
         log.warning("set %d, drive %s: bad shard of %s", number, self.drives[number].paths[drive], data_id.hex())
@@ -167,12 +169,14 @@ class Worker:
         objects = Objects(pools, self.get_pool)
         listing = Listing(self.sets, self.work_pool)
         services = Services(self.buckets, objects, Multipart(pools, objects, listing), listing)
-        self.jobs = Jobs(self.sets, self.owners, self.pages, self.work_pool, self.context.slot)
+        owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
+        self.jobs = Jobs(self.sets, list(self.owners), owners, self.pages, self.work_pool, self.context.slot)
         self.mesh = MeshServer(
             {
                 TOPIC_SUBMIT: SubmitTopic({number: owner.submit for number, owner in self.owners.items()}),
                 TOPIC_CLAIM: ClaimTopic(claims),
                 TOPIC_FAULT: FaultTopic({number: owner.drop_drive for number, owner in self.owners.items()}),
+                TOPIC_SWEEP: SweepTopic(self.jobs.sweep),
             }
         )
         headers = dict(server_headers(self.formation.deployment))
@@ -192,6 +196,7 @@ class Worker:
         """Take over the owned sets, then serve."""
         await asyncio.gather(*(owner.start() for owner in self.owners.values()))
         await self.mesh.start(self.context.mesh_socket)
+        await self.jobs.start()
         for sock in self.context.api_sockets:
             app = make_app(
                 self.dispatcher.handle,
@@ -201,7 +206,6 @@ class Worker:
                 self._limits(),
             )
             self.servers.append(await serve(app, sock))
-        self.jobs.start()
 
     def _limits(self) -> Limits:
         settings = self.settings
