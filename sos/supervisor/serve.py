@@ -13,7 +13,6 @@ from ..base.pages import Pages
 from ..config.address import api_address, parse_address
 from ..config.load import Loaded
 from ..config.settings import Settings
-from ..config.values import ConfigError
 from ..drive.formation import Formation
 from ..mesh.sockets import listen as listen_mesh
 from ..observe import logs
@@ -21,6 +20,7 @@ from ..placement.ellipses import Layout, layout
 from ..placement.parity import Parities, parities
 from ..worker.context import WorkerContext
 from ..worker.run import Tell, main
+from ..worker.tls import Certificates, has_certificates
 from .banner import Facts, banner
 from .boot import BootFailed
 from .drives import Prepared, prepare
@@ -48,7 +48,10 @@ def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = 
     classes = [
         parities(pool.set_size, settings.storage_class_standard, settings.storage_class_rrs) for pool in drives.pools
     ]
-    _refuse_certificates(settings)
+    secure = has_certificates(settings.certs_dir)
+    if secure:
+        # before anything is touched: a bad certificate is told here, not by every worker
+        Certificates(settings.certs_dir)
     address, warning = api_address(settings)
     workers = settings.workers or len(os.sched_getaffinity(0))
     # before the drives are formed: a server that cannot listen must not have formatted anything
@@ -63,7 +66,7 @@ def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = 
         version=__version__,
         api=address._replace(port=port),
         console=parse_address(settings.console_address, "console address"),
-        secure=False,
+        secure=secure,
         user=settings.root_user,
         workers=workers,
         pools=len(drives.pools),
@@ -113,13 +116,6 @@ def _supervise(
     return Supervisor(workers, pages, hooks, limits, Notifier(os.environ)).run()
 
 
-def _refuse_certificates(settings: Settings) -> None:
-    """:raises ConfigError: somebody counts on TLS, and would get plain HTTP"""
-    certificate = os.path.join(settings.certs_dir, "public.crt")
-    if settings.certs_dir and os.path.exists(certificate):
-        raise ConfigError(f"{certificate}: this release has no TLS, put a proxy in front and leave --certs-dir out")
-
-
 def _announce(settings: Settings, facts: Facts) -> None:
     if settings.quiet or settings.log_json:
         for warning in facts.warnings:
@@ -144,8 +140,6 @@ def _warnings(drives: Layout, classes: Sequence[Parities], prepared: Prepared) -
 def _preload() -> None:
     """Import before the fork what workers share: no thread, no loop, no drive comes with it, and a new worker is up
     sooner."""
-    import ssl  # noqa: F401
-
     import blake3  # noqa: F401
     import lmdb  # noqa: F401
     import msgspec  # noqa: F401

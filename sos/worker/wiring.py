@@ -52,6 +52,7 @@ from .submit import (
     SweepTopic,
     claim_through,
 )
+from .tls import Certificates, has_certificates
 
 log = logging.getLogger("sos.worker")
 
@@ -83,6 +84,8 @@ class Worker:
         self.sets: list[ErasureSet] = []
         self.maps: list[KeyMap] = []
         self.servers: list[Server] = []
+        directory = self.settings.certs_dir
+        self.certificates = Certificates(directory) if has_certificates(directory) else None
         self._build_sets()
         self._build_services()
 
@@ -205,7 +208,7 @@ class Worker:
                 server_headers(self.formation.deployment),
                 self._limits(),
             )
-            self.servers.append(await serve(app, sock))
+            self.servers.append(await serve(app, sock, self.certificates.context if self.certificates else None))
 
     def _limits(self) -> Limits:
         settings = self.settings
@@ -234,8 +237,10 @@ class Worker:
             drives.close()
 
     async def reload(self) -> None:
-        """Settings that can change while serving are read where they are used; there is nothing to rebuild."""
+        """Take over new certificates; other settings that can change while serving are read where they are used."""
         self.settings = self.context.settings
+        if self.certificates is not None:
+            self.certificates.reload()
 
 
 async def start(context: WorkerContext) -> Worker:

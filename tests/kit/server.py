@@ -113,7 +113,7 @@ class Server:
             assert self.running, f"the server ended with {self.process.poll()}:\n{self.log()}"  # type: ignore[union-attr]
             return text if "\nTry:" in text else ""
 
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", until(said, "the banner"))
+        found = re.search(r"https?://127\.0\.0\.1:(\d+)", until(said, "the banner"))
         assert found is not None
         self.port = int(found[1])
         return self
