@@ -70,7 +70,7 @@ class Settings:
         "server",
         TEXT,
         "",
-        "Directory with public.crt and private.key. This release has no TLS and refuses to start where it finds them.",
+        "Directory with public.crt and private.key (TLS is on where they are), and further pairs in sub-directories by name.",
         flags=("--certs-dir", "-S"),
     )
     root_user: str = _option(

@@ -20,7 +20,7 @@ def make_pair(directory: Path, name: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     subprocess.run(
         [
-            *"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj".split(),
+            *["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"],
             f"/CN={name}",
             *("-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1"),
             *("-keyout", directory / "private.key", "-out", directory / "public.crt"),
