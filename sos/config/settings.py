@@ -65,6 +65,10 @@ class Settings:
     domains: tuple[str, ...] = _option(
         "server", WORDS, (), "Domains under which BUCKET.DOMAIN names a bucket.", names=("DOMAIN",)
     )
+    cors_allow_origin: tuple[str, ...] = _option(
+        "server", WORDS, ("*",), "Origins whose browsers may use the S3 API; each may hold one *.",
+        names=("API_CORS_ALLOW_ORIGIN",),
+    )  # fmt: skip
     server_url: str = _option("server", TEXT, "", "Public URL of the S3 API, where it differs from the address.")
     certs_dir: str = _option(
         "server",
