@@ -14,6 +14,7 @@ from ..services.buckets import Buckets
 from ..services.listing import Listing
 from ..services.multipart import Multipart
 from ..services.objects import Objects
+from ..services.purge import Purge
 from .auth.body import BodyLimits, open_body, read_document
 from .auth.identity import Identity, KeyLookup
 from .identifiers import read_version
@@ -35,12 +36,14 @@ class Settings:
     :param domains: names under which buckets are sub-domains
     :param host_id: id of this node in replies
     :param document_bytes_max: largest request document (a full DeleteObjects or CompleteMultipartUpload fits)
+    :param origins: from which browsers may send requests
     :param wait_s: a copy or completion that takes longer gets its status at once and white space until it ends
     """
 
     region: str = ""
     domains: tuple[str, ...] = ()
     host_id: str = ""
+    origins: tuple[str, ...] = ("*",)
     document_bytes_max: int = 8 * 1024 * 1024
     wait_s: float = 10.0
     limits: BodyLimits = field(default_factory=BodyLimits)
@@ -52,6 +55,7 @@ class Services:
     objects: Objects
     multipart: Multipart
     listing: Listing
+    purge: Purge
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..domain.errors import AccessDenied, NotImplementedHere
 from ..domain.names import check_bucket_name, check_key
 from ..http.message import Reply, Request
+from . import cors
 from . import health as probes
 from .auth.authenticate import authenticate
 from .auth.identity import KeyLookup
@@ -80,6 +81,8 @@ class Dispatcher:
             reply = await self._answer(request, seen)
         except Exception as error:  # noqa: BLE001 - the outermost level of a request
             reply = render(describe(error), self._place(request, seen))
+        if "origin" in request.headers and request.method != "OPTIONS":
+            cors.share(reply, request.headers, self._settings.origins)
         tally = self.tallies[seen.operation.name] if seen.operation is not None else self.unrouted
         tally.requests += 1
         tally.seconds += time.perf_counter() - started
@@ -91,6 +94,8 @@ class Dispatcher:
         return reply
 
     async def _answer(self, request: Request, seen: _Seen) -> Reply:
+        if request.method == "OPTIONS":
+            return cors.preflight(request.headers, self._settings.origins)
         if request.path.startswith(RESERVED) and request.path[6:7] in (b"", b"/"):
             return self._reserved(request)
         settings = self._settings

@@ -36,6 +36,7 @@ from ..services.listing import Listing
 from ..services.multipart import Multipart
 from ..services.objects import Objects
 from ..services.pools import Claims, Pools
+from ..services.purge import Purge
 from .context import WorkerContext
 from .drives import OpenAs, SetDrives
 from .health import SetHealth
@@ -171,7 +172,9 @@ class Worker:
         self.buckets = Buckets(pools, self.pages)
         objects = Objects(pools, self.get_pool)
         listing = Listing(self.sets, self.work_pool)
-        services = Services(self.buckets, objects, Multipart(pools, objects, listing), listing)
+        multipart = Multipart(pools, objects, listing)
+        purge = Purge(self.buckets, objects, multipart, listing)
+        services = Services(self.buckets, objects, multipart, listing, purge)
         owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
         self.jobs = Jobs(self.sets, list(self.owners), owners, self.pages, self.work_pool, self.context.slot)
         self.mesh = MeshServer(
@@ -184,7 +187,10 @@ class Worker:
         )
         headers = dict(server_headers(self.formation.deployment))
         self.surface = SurfaceSettings(
-            region=self.settings.region, domains=self.settings.domains, host_id=headers.get("X-Amz-Id-2", "")
+            region=self.settings.region,
+            domains=self.settings.domains,
+            host_id=headers.get("X-Amz-Id-2", ""),
+            origins=self.settings.cors_allow_origin,
         )
         self.dispatcher = Dispatcher(services, self._keys, self.surface, SetHealth(self.sets, self.classes))
 

@@ -14,6 +14,7 @@ from sos.s3.auth.query import encode_query, parse_query
 from sos.s3.call import Services, Settings
 from sos.s3.dispatch import Dispatcher
 from sos.s3.health import ClusterHealth
+from sos.services.purge import Purge
 from tests.kit.fake_services import FakeBuckets, FakeListing, FakeMultipart, FakeObjects, World
 from tests.kit.signed_requests import ACCESS, SECRET, request, sign_v4
 
@@ -66,13 +67,12 @@ class Surface:
 
     def __init__(self, **settings: Any) -> None:
         self.world = World()
-        objects = FakeObjects(self.world)
-        services: Any = Services(
-            FakeBuckets(self.world),  # type: ignore[arg-type]
-            objects,  # type: ignore[arg-type]
-            FakeMultipart(self.world, objects),  # type: ignore[arg-type]
-            FakeListing(self.world),  # type: ignore[arg-type]
-        )
+        buckets: Any = FakeBuckets(self.world)
+        objects: Any = FakeObjects(self.world)
+        multipart: Any = FakeMultipart(self.world, objects)
+        listing: Any = FakeListing(self.world)
+        purge = Purge(buckets, objects, multipart, listing)
+        services = Services(buckets, objects, multipart, listing, purge)
         self.health = FakeHealth()
         keys = {ACCESS: Credentials(ACCESS, SECRET)}
         self.dispatcher = Dispatcher(services, keys.get, Settings(host_id="node", **settings), self.health)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from sos.domain.errors import ReadQuorumLost
@@ -135,3 +136,45 @@ def test_a_subresource_is_never_taken_for_the_object(s3: Surface, query: str) ->
     s3.send("PUT", "/bucket/key", body=b"1")
     assert s3.send("DELETE", f"/bucket/key?{query}").status in (405, 501)
     assert s3.send("GET", "/bucket/key").status == 200
+
+
+FORCE = {"x-minio-force-delete": "true"}
+
+
+def test_force_deletes_a_key_and_what_is_below_it(s3: Surface) -> None:
+    for key in ("a", "a/b", "a/c/d", "a-", "ab", "b"):
+        s3.send("PUT", f"/bucket/{key}", body=b"1")
+    assert s3.send("DELETE", "/bucket/a", FORCE).status == 204
+    assert sorted(key for _, key in s3.world.objects) == [b"a-", b"ab", b"b"]
+    assert s3.send("DELETE", "/bucket/none/", FORCE).status == 204
+    assert s3.send("DELETE", "/none/a", FORCE).code == "NoSuchBucket"
+    assert len(s3.world.objects) == 3
+
+
+def test_force_deletes_a_bucket_with_its_uploads(s3: Surface) -> None:
+    for number in range(1500):  # more than a page
+        s3.send("PUT", f"/bucket/{number}", body=b"1")
+    s3.send("POST", "/bucket/upload?uploads")
+    assert s3.send("DELETE", "/bucket").code == "BucketNotEmpty"
+    assert s3.send("DELETE", "/bucket", {"x-minio-force-delete": "false"}).code == "BucketNotEmpty"
+    assert s3.send("DELETE", "/bucket", FORCE).status == 204
+    assert s3.send("HEAD", "/bucket").code == "NoSuchBucket"
+    assert not s3.world.objects and not s3.world.uploads
+
+
+def test_force_delete_respects_object_lock(s3: Surface) -> None:
+    s3.send("PUT", "/bucket/a", body=b"1")
+    s3.world.buckets["bucket"] = msgspec.structs.replace(s3.world.buckets["bucket"], object_lock=True)
+    bucket, key = s3.send("DELETE", "/bucket", FORCE), s3.send("DELETE", "/bucket/a", FORCE)
+    assert (bucket.status, bucket.code) == (405, "MethodNotAllowed")
+    assert (key.status, key.code) == (400, "InvalidRequest")
+    assert len(s3.world.objects) == 1
+
+
+def test_force_delete_asks_for_every_key(s3: Surface) -> None:
+    """A18: the right to delete ``a`` is none to delete ``a/secret``."""
+    for key in ("a", "a/secret"):
+        s3.send("PUT", f"/bucket/{key}", body=b"1")
+    s3.dispatcher._authorise = lambda who, action, bucket, key: key != b"a/secret"
+    assert s3.send("DELETE", "/bucket/a", FORCE).code == "AccessDenied"
+    assert (1, b"a/secret") in s3.world.objects

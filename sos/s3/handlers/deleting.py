@@ -42,6 +42,25 @@ async def delete_object(call: Call) -> Reply:
     return Reply(204, headers)
 
 
+async def force_delete_bucket(call: Call) -> Reply:
+    """MinIO: DeleteBucket with ``x-minio-force-delete``: the bucket and all it holds."""
+    call.require("s3:DeleteBucket", call.bucket, b"")
+    await call.services.purge.bucket(await call.bucket_record(), call.identity.access_key)
+    return Reply(204)
+
+
+async def force_delete_object(call: Call) -> Reply:
+    """MinIO: DeleteObject with ``x-minio-force-delete``: all versions of a key and of the keys below it."""
+    bucket = await call.bucket_record()
+
+    def check(key: bytes) -> None:
+        call.require("s3:DeleteObject", call.bucket, key)
+        call.require("s3:DeleteObjectVersion", call.bucket, key)
+
+    await call.services.purge.tree(bucket, call.key, call.identity.access_key, check)
+    return Reply(204)
+
+
 @dataclass(slots=True)
 class _Item:
     """One entry of the batch: what to delete, or why not."""
