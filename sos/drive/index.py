@@ -24,7 +24,7 @@ from ..domain.errors import DriveBehind, DriveFault, DriveFenced, DriveFull
 from . import layout, local
 from .engine import TABLES, Group, Position, Row, Space
 from .faults import FULL, fault_of
-from .libc import fallocate
+from .libc import MADV_DONTNEED, fallocate, madvise, mapped_at
 
 READERS_MAX = 4096
 TABLES_MAX = 64
@@ -123,6 +123,7 @@ class Index:
         self._directory = os.path.join(root, layout.ROOT, layout.INDEX)
         self._reserve_bytes = reserve_bytes
         self._failed = False
+        self._address: int | None = None
         self._fd = -1
         self._environment = _environment(self._directory, map_bytes, writer, root)
         try:
@@ -161,6 +162,16 @@ class Index:
             return promised, txn.last, local.open_voting(txn.get("local", local.VOTING))
         finally:
             txn.close()
+
+    def release_pages(self) -> None:
+        """Unmap the pages of the index that this process has read. They stay in the page cache and are faulted in again
+        when needed; without it a process keeps every page mapped that it ever looked at.
+        """
+        if self._address is None:
+            self._address = mapped_at(os.path.join(self._directory, layout.INDEX_DATA))
+        if self._address:
+            size = os.stat(os.path.join(self._directory, layout.INDEX_DATA)).st_size
+            madvise(self._address, size - size % PAGE_BYTES, MADV_DONTNEED)
 
     def reader_check(self) -> int:
         """Free the slots of dead processes, whose snapshots would keep pages from reuse. The number freed."""

@@ -65,3 +65,15 @@ def madvise(address: int, length: int, advice: int) -> None:
         code = ctypes.get_errno()
         if code not in (errno.EINTR, errno.EAGAIN):
             raise OSError(code, os.strerror(code))
+
+
+def mapped_at(path: str) -> int:
+    """Where this process has mapped a file (its first mapping), 0 where it has not."""
+    info = os.stat(path)
+    device = f"{os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x}"
+    with open("/proc/self/maps", encoding="ascii", errors="replace") as maps:
+        for line in maps:
+            fields = line.split(maxsplit=5)
+            if fields[3] == device and fields[4] == str(info.st_ino) and fields[2] == "00000000":
+                return int(fields[0].partition("-")[0], 16)
+    return 0

@@ -88,6 +88,10 @@ class MappedEngine:
     def set_voting(self, epoch: int, voting: bool) -> None:
         self._index.set_voting(epoch, voting)
 
+    def release_pages(self) -> None:
+        """Unmap what was read of the index; see :meth:`Index.release_pages`."""
+        self._index.release_pages()
+
     def reader_check(self) -> int:
         """Free the reader slots of dead processes; called by the owner when a worker has died. The number freed."""
         return self._index.reader_check()

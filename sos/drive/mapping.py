@@ -28,7 +28,7 @@ PAGE_BYTES = mmap.PAGESIZE
 #: Populated memory is counted in windows of this size: where the page cache holds large folios, one fault maps as much.
 WINDOW_BYTES = 2 << 20
 MAPPINGS_MAX = 256
-RESIDENT_BYTES_MAX = 128 << 20
+RESIDENT_BYTES_MAX = 64 << 20
 
 
 class Mapping:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..base.pages import Pages
@@ -68,6 +69,20 @@ class SetDrives:
         self._pages.set_suspects(self.number, self._pages.suspects(self.number) & ~(1 << index))
         self.engines[index] = engine
         return engine
+
+    def release_pages(self) -> None:
+        """Give up index pages that this process has mapped; a drive that fails meanwhile is somebody else's finding."""
+        for engine in self.engines:
+            if isinstance(engine, MappedEngine):
+                with suppress(OSError):
+                    engine.release_pages()
+
+    def reader_check(self) -> None:
+        """Free the snapshots of workers that died. In a thread."""
+        for engine in self.engines:
+            if isinstance(engine, MappedEngine):
+                with suppress(DriveFault):
+                    engine.reader_check()
 
     def close(self) -> None:
         for engine in self.engines:

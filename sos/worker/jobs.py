@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 
-from ..base.pages import Pages
+from ..base.pages import PULSE_PID, Pages
 from ..domain.errors import StoreError
 from ..erasure.reclaim import Reclaim
 from ..erasure.set import ErasureSet
@@ -32,7 +32,8 @@ class Jobs:
     """Runs the background steps of a worker.
 
     :param owned: numbers of the sets that this worker owns
-    :param owner_of: the peer that owns a set
+    :param owners: the peer that owns each set
+    :param reader_check: frees the snapshots of dead workers on the owned sets' drives
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class Jobs:
         pages: Pages,
         executor: Executor,
         slot: int,
+        reader_check: Callable[[], None],
     ) -> None:
         self._sets = sets
         self._owners = owners
         self._executor = executor
         self._slot = slot
-        self._workers = pages.workers
+        self._pages = pages
+        self._reader_check = reader_check
         self._reclaims = [(sets[number], Reclaim(sets[number].view, sets[number].submit, pages, executor)) for number in owned]
         self._sweeps = {number: Sweep(sets[number].view, VOLUME_BYTES) for number in owned}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -57,11 +60,12 @@ class Jobs:
         """Before the worker serves: what is there now was written by its predecessors."""
         loop = asyncio.get_running_loop()
         for one in self._sets:
-            dead = await loop.run_in_executor(self._executor, dead_volumes, one.view.engines, self._slot, self._workers)
+            dead = await loop.run_in_executor(self._executor, dead_volumes, one.view.engines, self._slot, self._pages.workers)
             if dead:
                 self._run(self._ask_sweep(one.number, sorted(dead)))
         for one, reclaim in self._reclaims:
             self._run(self._reclaim(one, reclaim))
+        self._run(self._watch_workers())
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -90,6 +94,16 @@ class Jobs:
                 continue
             if not reclaim.pending:
                 seen = one.view.state().committed
+
+    async def _watch_workers(self) -> None:
+        """After a worker was replaced: free its snapshots, which would keep index pages from being used again."""
+        seen: list[int] = []
+        while True:
+            now = [self._pages.pulse(worker, PULSE_PID) for worker in range(self._pages.workers)]
+            if now != seen:
+                seen = now
+                await asyncio.get_running_loop().run_in_executor(self._executor, self._reader_check)
+            await asyncio.sleep(LOOK_S)
 
     async def _ask_sweep(self, number: int, volumes: list[int]) -> None:
         """Have the owner of a set look for leaks in volumes that nobody appends to."""

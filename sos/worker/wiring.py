@@ -41,6 +41,7 @@ from .context import WorkerContext
 from .drives import OpenAs, SetDrives
 from .health import SetHealth
 from .jobs import Jobs
+from .memory import Trimmer
 from .submit import (
     TOPIC_CLAIM,
     TOPIC_FAULT,
@@ -176,7 +177,8 @@ class Worker:
         purge = Purge(self.buckets, objects, multipart, listing)
         services = Services(self.buckets, objects, multipart, listing, purge)
         owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
-        self.jobs = Jobs(self.sets, list(self.owners), owners, self.pages, self.work_pool, self.context.slot)
+        self.jobs = Jobs(self.sets, list(self.owners), owners, self.pages, self.work_pool, self.context.slot, self._reader_check)
+        self.trimmer = Trimmer(self._release_pages, self._trim_buffers, self._requests)
         self.mesh = MeshServer(
             {
                 TOPIC_SUBMIT: SubmitTopic({number: owner.submit for number, owner in self.owners.items()}),
@@ -193,6 +195,21 @@ class Worker:
             origins=self.settings.cors_allow_origin,
         )
         self.dispatcher = Dispatcher(services, self._keys, self.surface, SetHealth(self.sets, self.classes))
+
+    def _reader_check(self) -> None:
+        for number in self.owners:
+            self.drives[number].reader_check()
+
+    def _release_pages(self) -> None:
+        for drives in self.drives:
+            drives.release_pages()
+
+    def _trim_buffers(self) -> None:
+        if not self.writer_pools.buffers.used:
+            self.writer_pools.buffers.trim()
+
+    def _requests(self) -> int:
+        return sum(server.shell.requests for server in self.servers)
 
     def _keys(self, access_key: str) -> Credentials | None:
         if access_key != self.settings.root_user:
@@ -215,6 +232,7 @@ class Worker:
                 self._limits(),
             )
             self.servers.append(await serve(app, sock, self.certificates.context if self.certificates else None))
+        self.trimmer.start()
 
     def _limits(self) -> Limits:
         settings = self.settings
@@ -229,6 +247,7 @@ class Worker:
     async def drain(self, timeout_s: float) -> None:
         """Finish what is under way, hand the sets over, close the drives."""
         await asyncio.gather(*(server.drain(timeout_s) for server in self.servers))
+        self.trimmer.stop()
         await self.jobs.stop()
         await self.mesh.stop()
         for owner in self.owners.values():
