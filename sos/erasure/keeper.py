@@ -67,9 +67,11 @@ class Keeper:
             await self._reopen_all()
 
     async def _reopen_all(self) -> None:
-        """Without a quorum every drive that could come back counts."""
+        """Without a quorum every drive that could come back counts. Those that answer stay open: they may be all that
+        readers have left.
+        """
         for member in self._outside():
-            if not member.busy:
+            if member.failed and not member.busy:
                 with suppress(DriveFault):
                     await self._reopen(member)
 
@@ -118,6 +120,7 @@ class Keeper:
             return
         engine = await self._call(member, ANSWER_S_MAX, self._owner.reopen, member.index)
         member.engine = engine
+        member.failed = engine is None
         if engine is None:
             raise DriveFault("no drive", drive=member.index)
 

@@ -23,6 +23,7 @@ class Member:
     """One drive: its state, its thread, and when to try it again.
 
     ``busy`` is a call that was not waited for to its end: nothing else is asked of the drive until it is over.
+    ``failed`` tells that it has to be opened anew before it can be trusted with anything.
     """
 
     def __init__(self, index: int, engine: DriveEngine | None, retry_s_min: float = 1.0) -> None:
@@ -31,6 +32,7 @@ class Member:
         self.state = DriveState.OUT if engine is not None else DriveState.ABSENT
         self.last = Position(0, 0)
         self.damaged = False
+        self.failed = engine is None
         self.reason = "" if engine is not None else "no drive"
         self.retry_at = 0.0
         self._retry_s_min = self._pause_s = retry_s_min
@@ -66,13 +68,13 @@ class Member:
 
     def joined(self, last: Position) -> None:
         self.state, self.last, self.reason = DriveState.IN_SYNC, last, ""
-        self.damaged = False
+        self.damaged = self.failed = False
         self._pause_s = self._retry_s_min
 
     def leave(self, reason: str, late: bool = False) -> None:
         """Out of the mask; tried again later, after a pause that doubles while it fails."""
         self.state = DriveState.OUT if self.engine is not None else DriveState.ABSENT
-        self.reason = reason
+        self.reason, self.failed = reason, True
         if late:
             self._late_at = time.monotonic()
         self.retry_at = time.monotonic() + self._pause_s

@@ -46,13 +46,14 @@ class SetSnapshot:
 class SetView:
     """The read side of one set in one worker.
 
-    :param engines: the set's drives in their order; None where a drive could not be opened
+    :param engines: the set's drives in their order, None where one is not open; shared with whoever opens drives, who
+        replaces entries in place
     :param turn: which in-sync drive this worker prefers, so that workers spread over the drives
     """
 
     def __init__(self, number: int, engines: Sequence[DriveEngine | None], pages: Pages, turn: int = 0) -> None:
         self.number = number
-        self.engines = list(engines)
+        self.engines = engines
         self._pages = pages
         self._turn = turn
         self._orders: dict[int, tuple[int, ...]] = {}
@@ -71,7 +72,7 @@ class SetView:
         order = self._orders.get(mask)
         if order is None:
             n = len(self.engines)
-            order = tuple(i for i in ((self._turn + j) % n for j in range(n)) if mask >> i & 1 and self.engines[i] is not None)
+            order = tuple(i for i in ((self._turn + j) % n for j in range(n)) if mask >> i & 1)
             self._orders[mask] = order
         return order
 

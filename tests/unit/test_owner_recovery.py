@@ -213,3 +213,19 @@ class _Countdown:
         if self.left < 0:
             raise DriveFault("power is off")
         return call()
+
+
+def test_without_a_quorum_the_drives_that_answer_stay_open() -> None:
+    """They are all that readers have left: closing one under them would fail, or end the worker."""
+
+    async def run() -> None:
+        rig = OwnedSet()
+        async with rig.owner() as owner:
+            assert all_done(await owner.submit([rig.put("a")]))
+        tried: list[int] = []
+        async with rig.owner(without=(0, 1), reopen=tried.append) as owner:
+            assert not owner.serving and rig.state().mask == 0b1100
+            await until(lambda: len(tried) >= 4)
+        assert set(tried) == {0, 1}
+
+    asyncio.run(run())
