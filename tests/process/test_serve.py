@@ -115,12 +115,13 @@ def test_public_address_with_default_credentials_is_refused(tmp_path: Path) -> N
     assert not (tmp_path / "a").exists()
 
 
-def test_certificates_are_refused_rather_than_ignored(tmp_path: Path) -> None:
+def test_a_bad_certificate_stops_the_start_before_anything_is_touched(tmp_path: Path) -> None:
     (tmp_path / "public.crt").touch()
     server = start("--address", "127.0.0.1:0", "--certs-dir", str(tmp_path), str(tmp_path / "a"))
     _, err = server.communicate(timeout=20)
     assert server.returncode == 1
-    assert "no TLS" in err
+    assert "public.crt" in err
+    assert not (tmp_path / "a").exists()
 
 
 def test_supervisor_opens_no_drive_and_imports_no_web_server(tmp_path: Path) -> None:
