@@ -15,7 +15,7 @@ from .profiles import PROFILES, Bench
 from .sign import Signer, Target
 
 SIZES = {"4k": 4 << 10, "256k": 256 << 10, "10m": 10 << 20, "64m": 64 << 20}
-SIZELESS = {"mixed": "10m", "list": "4k", "delete": "4k", "multipart": "10m", "stat": "4k"}
+SIZELESS = {"mixed": "10m", "list": "4k", "first": "4k", "delete": "4k", "multipart": "10m", "stat": "4k"}
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -30,6 +30,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--repeat", type=int, default=1, help="the median of this many runs is printed")
     parser.add_argument("--count", type=int, default=20_000, help="fresh keys for put, list and delete")
+    parser.add_argument("--keys", type=int, default=0, help="store this many small objects first")
     parser.add_argument("--cold", action="store_true", help="drop the page cache before each run (root)")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--machine", metavar="DIR", help="also print the machine's own rates, writing in DIR")
@@ -67,7 +68,7 @@ def once(target: Target, case: tuple[str, str, int], options: argparse.Namespace
     samples, took = client.run(bench.address, plan.sources, options.seconds)
     cpu = process.cpu_s(servers) - before
     times = sorted(sample[1] for sample in samples)
-    moved = sum(sample[2] + sample[3] for sample in samples if sample[0] not in ("list", "delete"))
+    moved = sum(sample[2] + sample[3] for sample in samples if sample[0] not in ("list", "delete", "stat"))
     return {
         "rate": len(samples) * plan.per_request / took,
         "mib_s": moved / took / 2**20,
@@ -77,6 +78,17 @@ def once(target: Target, case: tuple[str, str, int], options: argparse.Namespace
         "cpu_s_gib": cpu / (moved / 2**30) if moved > 1 << 20 else 0.0,
         "pss_mib": process.pss_mib(servers),
     }
+
+
+def prefill(target: Target, keys: int) -> None:
+    """Make the bucket large: 4 KiB objects under one prefix, in slices signed shortly before they are sent."""
+    for start in range(0, keys, 20_000):
+        bench = Bench(Signer(target), 4096, 20, 0)
+        bench.tag = "prefill"
+        bench.create_bucket()
+        bench.send([bench.put_wire(i) for i in range(start, min(keys, start + 20_000))])
+        print(f"\r{min(keys, start + 20_000)} of {keys} objects stored", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
 
 
 def measure(case: tuple[str, str, int], targets: list[Target], options: argparse.Namespace) -> list[dict[str, float]]:
@@ -107,6 +119,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.machine:
         for name, value in machine.rates(options.machine).items():
             print(f"{name:32} {value:10.1f}")
+    for target in targets if options.keys else ():
+        prefill(target, options.keys)
     for case in cases(options):
         results = measure(case, targets, options)
         report.append({"profile": case[0], "size": case[1], "concurrency": case[2], "results": results})

@@ -100,6 +100,12 @@ def listing(bench: Bench) -> Plan:
     return Plan(bench.cycle(wires), "keys", 1000)
 
 
+def first_page(bench: Bench) -> Plan:
+    """The first 1,000 keys of the whole bucket."""
+    query = "encoding-type=url&list-type=2&max-keys=1000"
+    return Plan(bench.cycle([bench.signer.plain("list", "GET", f"/{BUCKET}", query)]), "pages")
+
+
 def delete(bench: Bench) -> Plan:
     bench.fill(bench.count)
     wires = []
@@ -179,6 +185,7 @@ PROFILES: dict[str, Callable[[Bench], Plan]] = {
     "get": get,
     "stat": stat,
     "list": listing,
+    "first": first_page,
     "delete": delete,
     "mixed": mixed,
     "multipart": multipart,
