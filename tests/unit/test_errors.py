@@ -20,7 +20,8 @@ def every(cls: type[StoreError]) -> list[type[StoreError]]:
 
 def test_every_error_of_the_store_has_a_code() -> None:
     """Mapped by name, not by falling back to a base class."""
-    classes = {cls for cls in every(StoreError) if cls.__module__.startswith("sos.")}
+    # those of sos.drive end a start or take a drive out; whether they are imported here depends on other tests
+    classes = {cls for cls in every(StoreError) if cls.__module__.startswith(("sos.domain.", "sos.s3."))}
     domain_classes = {cls for cls in classes if not issubclass(cls, AuthError)}
     assert domain_classes == set(CODES)
     for cls in classes - domain_classes:
