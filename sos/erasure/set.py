@@ -10,6 +10,7 @@ from ..domain.body import Body, BodyStream
 from ..domain.errors import DriveFault, NoSuchKey, ReadQuorumLost
 from ..meta.proposals import AnyProposal, Outcome
 from ..meta.records import DataRef
+from ..placement.parity import with_drives_gone
 from .handle import Staged
 from .reader import open_extent, read_inline
 from .reads import OpenReads
@@ -74,7 +75,7 @@ class ErasureSet:
         return await asyncio.shield(self._submit(proposals))
 
     async def stage(self, body: Body, storage_class: str) -> Staged:
-        k, m = self._geometry(storage_class)
+        k, m = with_drives_gone(*self._geometry(storage_class), self.writer.drives_alive())
         return await self.writer.stage(body, k, m)
 
     async def discard(self, staged: Staged) -> None:

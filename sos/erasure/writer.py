@@ -144,6 +144,10 @@ class SetWriter:
         """Volumes that this writer still appends to."""
         return {upload.ref.volume for upload in self._uploads} | ({self._volumes.current} - {0})
 
+    def drives_alive(self) -> int:
+        """Drives that can take shards now."""
+        return len(self._drives.usable())
+
     async def stage(self, body: Body, k: int, m: int) -> Staged:
         """Receive, encode and durably write a payload over ``k`` + ``m`` shards, one per drive of the set.
 

@@ -64,6 +64,20 @@ def parities(drives: int, standard: str = "", reduced: str = "") -> Parities:
     return Parities(main, low)
 
 
+def with_drives_gone(k: int, m: int, alive: int) -> tuple[int, int]:
+    """How a new object is split while only ``alive`` of the ``k + m`` drives take it: (data, parity).
+
+    As many further drives as its class promises may go, as far as half of the drives hold parity (MinIO raises the
+    parity of new objects alike), and one at least.
+    """
+    drives = k + m
+    gone = drives - alive
+    if gone <= 0 or not m:
+        return k, m
+    data = max(1, min(max(k - gone, drives - drives // 2), alive - 1))
+    return min(k, data), drives - min(k, data)
+
+
 def _checked(name: str, parity: int, drives: int) -> int:
     if parity > drives // 2:
         raise ParityError(

@@ -39,6 +39,7 @@ class SetDrives:
         self.paths = list(paths)
         self._pages = pages
         self._how = how
+        self._failed = 0
         self.engines: list[DriveEngine | None] = [self._first(i) for i in range(len(self.paths))]
 
     def _first(self, index: int) -> DriveEngine | None:
@@ -69,6 +70,29 @@ class SetDrives:
         self._pages.set_suspects(self.number, self._pages.suspects(self.number) & ~(1 << index))
         self.engines[index] = engine
         return engine
+
+    def failed(self, index: int) -> None:
+        """A drive failed in this worker: it has to be opened anew here before it is used again."""
+        self._failed |= 1 << index
+
+    def returned(self) -> list[int]:
+        """Drives that their owner has in sync and that are not open here, or failed here since."""
+        state = self._pages.set_state(self.number)
+        mask = state.mask & ~self._pages.suspects(self.number)
+        return [i for i, engine in enumerate(self.engines) if mask >> i & 1 and (engine is None or self._failed >> i & 1)]
+
+    def take_back(self, index: int) -> None:
+        """Open a returned drive in a worker that does not own the set. In a thread."""
+        old, self.engines[index] = self.engines[index], None
+        if old is not None:
+            old.close()
+        try:
+            self.engines[index] = self._open(index)
+        except DriveFault as error:
+            log.info("drive %s stays out here: %s", self.paths[index], error)
+            return
+        self._failed &= ~(1 << index)
+        log.info("drive %s is back", self.paths[index])
 
     def release_pages(self) -> None:
         """Give up index pages that this process has mapped; a drive that fails meanwhile is somebody else's finding."""

@@ -15,12 +15,15 @@ from ..erasure.reclaim import Reclaim
 from ..erasure.set import ErasureSet
 from ..erasure.sweep import Sweep, dead_volumes
 from ..mesh.client import MeshClient, PeerFailed, PeerLost
+from .drives import SetDrives
 from .submit import TOPIC_FAULT, TOPIC_SWEEP, Fault, SweepCall, encode
 
 log = logging.getLogger("sos.worker.jobs")
 
 #: Between two looks whether a set has changed.
 LOOK_S = 15.0
+#: Between two looks whether a drive is back; a few comparisons.
+DRIVES_LOOK_S = 1.0
 #: What a worker that died had proposed is decided by then.
 SWEEP_AFTER_S = 60.0
 SWEEP_S_MAX = 3600.0
@@ -33,6 +36,7 @@ class Jobs:
 
     :param owned: numbers of the sets that this worker owns
     :param owners: the peer that owns each set
+    :param others: the drives of the sets that other workers own
     :param reader_check: frees the snapshots of dead workers on the owned sets' drives
     """
 
@@ -44,6 +48,7 @@ class Jobs:
         pages: Pages,
         executor: Executor,
         slot: int,
+        others: Sequence[SetDrives],
         reader_check: Callable[[], None],
     ) -> None:
         self._sets = sets
@@ -51,6 +56,7 @@ class Jobs:
         self._executor = executor
         self._slot = slot
         self._pages = pages
+        self._others = others
         self._reader_check = reader_check
         self._reclaims = [(sets[number], Reclaim(sets[number].view, sets[number].submit, pages, executor)) for number in owned]
         self._sweeps = {number: Sweep(sets[number].view, VOLUME_BYTES) for number in owned}
@@ -66,6 +72,8 @@ class Jobs:
         for one, reclaim in self._reclaims:
             self._run(self._reclaim(one, reclaim))
         self._run(self._watch_workers())
+        if self._others:
+            self._run(self._watch_drives())
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -104,6 +112,14 @@ class Jobs:
                 seen = now
                 await asyncio.get_running_loop().run_in_executor(self._executor, self._reader_check)
             await asyncio.sleep(LOOK_S)
+
+    async def _watch_drives(self) -> None:
+        """Open here what another worker, the owner, has brought back: until then this one writes a shard less."""
+        while True:
+            await asyncio.sleep(DRIVES_LOOK_S)
+            for drives in self._others:
+                for index in drives.returned():
+                    await asyncio.get_running_loop().run_in_executor(self._executor, drives.take_back, index)
 
     async def _ask_sweep(self, number: int, volumes: list[int]) -> None:
         """Have the owner of a set look for leaks in volumes that nobody appends to."""

@@ -158,6 +158,7 @@ class Worker:
         if owner is not None:
             owner.drop_drive(drive, str(error))
         else:
+            self.drives[number].failed(drive)
             self.jobs.tell_fault(number, drive, str(error))
 
     def _shard_bad(self, number: int, drive: int, data_id: bytes) -> None:
@@ -177,7 +178,10 @@ class Worker:
         purge = Purge(self.buckets, objects, multipart, listing)
         services = Services(self.buckets, objects, multipart, listing, purge)
         owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
-        self.jobs = Jobs(self.sets, list(self.owners), owners, self.pages, self.work_pool, self.context.slot, self._reader_check)
+        others = [drives for drives in self.drives if drives.number not in self.owners]
+        self.jobs = Jobs(
+            self.sets, list(self.owners), owners, self.pages, self.work_pool, self.context.slot, others, self._reader_check
+        )
         self.trimmer = Trimmer(self._release_pages, self._trim_buffers, self._requests)
         self.mesh = MeshServer(
             {

@@ -20,7 +20,8 @@ from sos.erasure.codec import (
     isal_candidates,
 )
 
-GEOMETRIES = [(n - m, m) for n in range(1, 17) for m in range(n // 2 + 1)]
+#: Up to half of the drives hold parity, and one more of an odd number while drives are gone.
+GEOMETRIES = [(n - m, m) for n in range(1, 17) for m in range(min(n - 1, (n + 1) // 2) + 1)]
 LENGTHS = (1, 31, 64, 4096, 40_001)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sos.placement.parity import ParityError, default_parity, parities
+from sos.placement.parity import ParityError, default_parity, parities, with_drives_gone
 
 
 def test_default_parity_is_minios_table() -> None:
@@ -45,3 +45,27 @@ def test_impossible_storage_classes_are_refused(drives: int, standard: str, redu
 def test_class_is_found_by_its_s3_name() -> None:
     made = parities(16)
     assert (made.of("STANDARD"), made.of("REDUCED_REDUNDANCY")) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("k", "m", "alive", "expected"),
+    [
+        (2, 2, 4, (2, 2)), (2, 2, 3, (2, 2)), (3, 1, 3, (2, 2)), (2, 1, 2, (1, 2)), (12, 4, 12, (8, 8)), (12, 4, 14, (10, 6)),
+        (3, 2, 4, (3, 2)), (3, 2, 3, (2, 3)), (1, 1, 1, (1, 1)), (4, 0, 3, (4, 0)), (1, 0, 1, (1, 0)), (8, 8, 9, (8, 8)),
+    ],
+)  # fmt: skip
+def test_objects_written_while_drives_are_gone_have_more_parity(
+    k: int, m: int, alive: int, expected: tuple[int, int]
+) -> None:
+    assert with_drives_gone(k, m, alive) == expected
+
+
+@pytest.mark.parametrize("drives", range(2, 17))
+def test_with_drives_gone_one_more_may_go(drives: int) -> None:
+    """R01: where the set still commits, a new object is never left without redundancy."""
+    for m in range(1, drives // 2 + 1):
+        k = drives - m
+        quorum = k if k > m else k + 1
+        for alive in range(quorum, drives + 1):
+            data, parity = with_drives_gone(k, m, alive)
+            assert data + parity == drives and 1 <= data <= k and alive >= data + 1
