@@ -8,10 +8,11 @@ Layout, in words of 8 bytes::
 
     0 … 63                      generations and server-wide words
     64 + 64·w                   pulse of worker slot w (64 words)
-    64 + 64·workers + 8·s       state of set s (8 words): version, epoch, committed, mask, suspect
+    64 + 64·workers + 16·s      state of set s (16 words): version, epoch, committed, mask, suspect, openings, locked,
+                                unlock, healing
 
 The state of a set is guarded by a sequence lock: its owner makes ``version`` odd, writes, makes it even again;
-a reader takes its values only between two equal even versions.
+a reader takes its values only between two equal even versions. Each of the other words has one writer at a time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import mmap
 from typing import NamedTuple
 
 WORDS_PULSE = 64
-WORDS_SET = 8
+WORDS_SET = 16
 WORDS_HEAD = 64
 
 # words of the head
@@ -38,8 +39,13 @@ PULSE_READS = 3  # replies under way that hold mappings
 PULSE_OLDEST_READ = 4  # monotonic ns of the oldest open read, 0 = none
 PULSE_INCARNATION = 5
 PULSE_REQUESTS = 6
-PULSE_THREADS = 16  # 48 words: drive number + 1 that thread i is touching, 0 = none
+PULSE_THREADS = 16  # 48 words: drive number + 1 that a use of a mapping under way touches, 0 = none
 THREADS_MAX = WORDS_PULSE - PULSE_THREADS
+
+# words of a set
+_VERSION, _EPOCH, _COMMITTED, _MASK, _SUSPECT, _OPENINGS, _LOCKED, _UNLOCK, _HEALING = range(9)
+_OPENING_BITS = 4
+_OPENING_MAX = (1 << _OPENING_BITS) - 1
 
 STATE_EMPTY, STATE_BOOTING, STATE_SERVING, STATE_DRAINING, STATE_FAILED = range(5)
 
@@ -83,6 +89,11 @@ class Pages:
     def set_pulse(self, worker: int, field: int, value: int) -> None:
         self._words[WORDS_HEAD + WORDS_PULSE * worker + field] = value
 
+    def pulse_words(self, worker: int) -> memoryview:
+        """The pulse of a worker, for what is written too often for a call."""
+        at = WORDS_HEAD + WORDS_PULSE * worker
+        return self._words[at : at + WORDS_PULSE]
+
     def clear_pulse(self, worker: int) -> None:
         at = WORDS_HEAD + WORDS_PULSE * worker
         for i in range(WORDS_PULSE):
@@ -114,7 +125,41 @@ class Pages:
 
     def suspects(self, number: int) -> int:
         """Mask of drives the supervisor took out after a SIGBUS or a hang; all workers leave them alone."""
-        return self._words[self._set_at(number) + 4]
+        return self._words[self._set_at(number) + _SUSPECT]
 
     def set_suspects(self, number: int, mask: int) -> None:
-        self._words[self._set_at(number) + 4] = mask
+        self._words[self._set_at(number) + _SUSPECT] = mask
+
+    def opening(self, number: int, drive: int) -> int:
+        """Changes (modulo 16) whenever the owner gives a drive up: whoever opened it before must open it anew."""
+        return self._words[self._set_at(number) + _OPENINGS] >> drive * _OPENING_BITS & _OPENING_MAX
+
+    def next_opening(self, number: int, drive: int) -> None:
+        """Called only by the owner of the set."""
+        at, shift = self._set_at(number) + _OPENINGS, drive * _OPENING_BITS
+        following = (self.opening(number, drive) + 1) & _OPENING_MAX
+        self._words[at] = self._words[at] & ~(_OPENING_MAX << shift) | following << shift
+
+    def locked(self, number: int) -> int:
+        """Mask of drives whose lock the supervisor holds."""
+        return self._words[self._set_at(number) + _LOCKED]
+
+    def set_locked(self, number: int, mask: int) -> None:
+        """Called only by the supervisor."""
+        self._words[self._set_at(number) + _LOCKED] = mask
+
+    def unlock(self, number: int) -> int:
+        """Mask of drives whose lock the owner asks the supervisor to let go."""
+        return self._words[self._set_at(number) + _UNLOCK]
+
+    def ask_unlock(self, number: int, drive: int) -> None:
+        """Called only by the owner of the set."""
+        self._words[self._set_at(number) + _UNLOCK] |= 1 << drive
+
+    def healing(self, number: int) -> int:
+        """Mask of drives in sync that still lack shards which they missed."""
+        return self._words[self._set_at(number) + _HEALING]
+
+    def set_healing(self, number: int, mask: int) -> None:
+        """Called only by the owner of the set."""
+        self._words[self._set_at(number) + _HEALING] = mask

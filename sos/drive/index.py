@@ -9,17 +9,22 @@ Invariants:
    left to groups that only free: a full drive can still be emptied. What was freed inside counts as room again.
 4. After a failed commit nothing more is written until the drive is opened again: what the device kept is unknown.
    A commit refused for lack of space has changed nothing and does not count as failed.
+5. The environment is unmapped when the last use of it has ended, never under one: ``close`` only sees to it that no
+   use begins any more. Every use is noted on the worker's pulse.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import lmdb
 
+from ..base.touch import UNNOTED, Touch
 from ..domain.errors import DriveBehind, DriveFault, DriveFenced, DriveFull
 from . import layout, local
 from .engine import TABLES, Group, Position, Row, Space
@@ -39,6 +44,7 @@ PAGES_PER_ROW = 4
 GROUP_BYTES = 64 * PAGE_BYTES
 
 _KNOWN = frozenset(TABLES)
+_NO_WORD = -1
 
 
 def kept_bytes(total: int) -> int:
@@ -49,10 +55,12 @@ def kept_bytes(total: int) -> int:
 class IndexRead:
     """A snapshot. See :class:`~sos.drive.engine.ReadTxn`."""
 
-    __slots__ = ("_get", "_last", "_path", "_tables", "_txn")
+    __slots__ = ("_get", "_index", "_last", "_path", "_tables", "_txn", "_word")
 
-    def __init__(self, txn: Any, tables: dict[str, Any], path: str) -> None:
+    def __init__(self, txn: Any, tables: dict[str, Any], path: str, index: Index, word: int) -> None:
         self._txn = txn
+        self._index: Index | None = index
+        self._word = word
         self._get = txn.get
         self._tables = tables
         self._path = path
@@ -83,7 +91,14 @@ class IndexRead:
             raise DriveFault(f"{self._path}: index scan: {error}", path=self._path) from error
 
     def close(self) -> None:
-        self._txn.abort()
+        index, self._index = self._index, None
+        if index is not None:
+            self._txn.abort()
+            index.leave(self._word)
+
+    def __del__(self) -> None:
+        # a snapshot that was forgotten must not keep its drive from being closed
+        self.close()
 
 
 def _forward(cursor: Any, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
@@ -111,12 +126,15 @@ def _backward(cursor: Any, start: bytes, stop: bytes | None) -> Iterator[tuple[b
 class Index:
     """One open environment."""
 
-    def __init__(self, root: str, map_bytes: int, writer: bool, reserve_bytes: int = 0) -> None:
+    def __init__(
+        self, root: str, map_bytes: int, writer: bool, reserve_bytes: int = 0, touch: Touch = UNNOTED
+    ) -> None:
         """
         :param root: the drive's directory
         :param map_bytes: from the drive's identity, the same in every process
         :param writer: whether ``apply`` and its kin may be called; others open for reading only
         :param reserve_bytes: free bytes of the file system that the index leaves, but for freeing groups
+        :param touch: notes every use
         :raises DriveFault: it cannot be opened
         """
         self._path = root
@@ -125,6 +143,12 @@ class Index:
         self._failed = False
         self._address: int | None = None
         self._fd = -1
+        self._touch = touch
+        self._uses: list[None] = []
+        self._closing = False
+        self._unmapping = threading.Lock()
+        #: Set once the environment is unmapped.
+        self.closed = threading.Event()
         self._environment = _environment(self._directory, map_bytes, writer, root)
         try:
             self._tables: dict[str, Any] = {name: self._table(name) for name in TABLES}
@@ -142,13 +166,42 @@ class Index:
     def _table(self, name: str) -> Any:
         return self._environment.open_db(name.encode(), create=False)
 
+    # -- uses --------------------------------------------------------------------------------------
+
+    def enter(self) -> int:
+        """A use begins; what ``leave`` takes. Without a lock: the entry stands before ``close`` is looked for.
+
+        :raises DriveFault: the index is closed
+        """
+        self._uses.append(None)
+        if self._closing:
+            self.leave(_NO_WORD)
+            raise DriveFault(f"{self._path}: closed", path=self._path)
+        return self._touch.begin()
+
+    def leave(self, word: int) -> None:
+        self._touch.end(word)
+        self._uses.pop()
+        if self._closing and not self._uses:
+            self._unmap()
+
+    @contextmanager
+    def _use(self) -> Iterator[None]:
+        word = self.enter()
+        try:
+            yield
+        finally:
+            self.leave(word)
+
     # -- reading -----------------------------------------------------------------------------------
 
     def begin(self) -> IndexRead:
-        """:raises DriveFault: all reader slots are taken, or the environment is damaged"""
+        """:raises DriveFault: all reader slots are taken, or the environment is damaged or closed"""
+        word = self.enter()
         try:
-            return IndexRead(self._environment.begin(), self._tables, self._path)
+            return IndexRead(self._environment.begin(), self._tables, self._path, self, word)
         except lmdb.Error as error:
+            self.leave(word)
             raise DriveFault(f"{self._path}: index begin: {error}", path=self._path) from error
 
     def state(self) -> tuple[int, Position, bool]:
@@ -166,24 +219,42 @@ class Index:
     def release_pages(self) -> None:
         """Unmap the pages of the index that this process has read. They stay in the page cache and are faulted in again
         when needed; without it a process keeps every page mapped that it ever looked at.
+
+        :raises OSError, DriveFault: the device failed, or the index is closed
         """
-        if self._address is None:
-            self._address = mapped_at(os.path.join(self._directory, layout.INDEX_DATA))
-        if self._address:
-            size = os.stat(os.path.join(self._directory, layout.INDEX_DATA)).st_size
-            madvise(self._address, size - size % PAGE_BYTES, MADV_DONTNEED)
+        with self._use():
+            if self._address is None:
+                self._address = mapped_at(os.path.join(self._directory, layout.INDEX_DATA))
+            if self._address:
+                size = os.stat(os.path.join(self._directory, layout.INDEX_DATA)).st_size
+                madvise(self._address, size - size % PAGE_BYTES, MADV_DONTNEED)
 
     def reader_check(self) -> int:
         """Free the slots of dead processes, whose snapshots would keep pages from reuse. The number freed."""
-        try:
-            return int(self._environment.reader_check())
-        except lmdb.Error as error:
-            raise DriveFault(f"{self._path}: reader check: {error}", path=self._path) from error
+        with self._use():
+            try:
+                return int(self._environment.reader_check())
+            except lmdb.Error as error:
+                raise DriveFault(f"{self._path}: reader check: {error}", path=self._path) from error
 
     # -- writing -----------------------------------------------------------------------------------
 
     def apply(self, group: Group) -> None:
         """See :meth:`~sos.drive.engine.DriveEngine.apply`."""
+        with self._use():
+            self._apply(group)
+
+    def promise(self, epoch: int) -> Position:
+        """See :meth:`~sos.drive.engine.DriveEngine.promise`."""
+        with self._use():
+            return self._promise(epoch)
+
+    def set_voting(self, epoch: int, voting: bool) -> None:
+        """See :meth:`~sos.drive.engine.DriveEngine.set_voting`."""
+        with self._use():
+            self._set_voting(epoch, voting)
+
+    def _apply(self, group: Group) -> None:
         changes = _plan(group)
         self._check_usable()
         self._make_room(_growth(group), group.frees)
@@ -199,8 +270,7 @@ class Index:
         except lmdb.Error as error:
             raise self._commit_fault(error) from error
 
-    def promise(self, epoch: int) -> Position:
-        """See :meth:`~sos.drive.engine.DriveEngine.promise`."""
+    def _promise(self, epoch: int) -> Position:
         self._check_usable()
         try:
             with self._environment.begin(write=True) as txn:
@@ -214,8 +284,7 @@ class Index:
         except lmdb.Error as error:
             raise self._commit_fault(error) from error
 
-    def set_voting(self, epoch: int, voting: bool) -> None:
-        """See :meth:`~sos.drive.engine.DriveEngine.set_voting`."""
+    def _set_voting(self, epoch: int, voting: bool) -> None:
         self._check_usable()
         try:
             with self._environment.begin(write=True) as txn:
@@ -317,11 +386,20 @@ class Index:
             return False
 
     def close(self) -> None:
-        """Idempotent. Snapshots that are still open become unusable."""
-        self._environment.close()
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Idempotent. No use begins any more; those under way, open snapshots among them, go on to their end."""
+        self._closing = True
+        if not self._uses:
+            self._unmap()
+
+    def _unmap(self) -> None:
+        with self._unmapping:
+            if self.closed.is_set():
+                return
+            self._environment.close()
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+            self.closed.set()
 
 
 def _environment(directory: str, map_bytes: int, writer: bool, root: str) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from ..base.touch import UNNOTED, Touch
 from ..domain.errors import DriveFault
 from . import layout
 from .engine import Group, Position, Space
@@ -36,11 +37,12 @@ def map_bytes(total: int) -> int:
 class MappedEngine:
     """One open drive. Opened once per process, after the fork; see :class:`~sos.drive.engine.DriveEngine`."""
 
-    def __init__(self, path: str, writer: bool, reserve: int | None = None) -> None:
+    def __init__(self, path: str, writer: bool, reserve: int | None = None, touch: Touch = UNNOTED) -> None:
         """
         :param path: the drive's directory
         :param writer: True in the process that owns the set; others read the index but may write volumes
         :param reserve: free bytes to leave on the file system, None for the default
+        :param touch: notes on the worker's pulse what is done with the index
         :raises DriveFault: it cannot be opened, or is blank
         """
         identity = read_identity(path)
@@ -52,7 +54,7 @@ class MappedEngine:
         left = reserve_bytes(self._volumes.space().total) if reserve is None else reserve
         self._volumes.reserve_bytes = left
         try:
-            self._index = Index(path, identity.index_map_bytes, writer, left)
+            self._index = Index(path, identity.index_map_bytes, writer, left, touch)
         except DriveFault:
             self._volumes.close()
             raise
@@ -133,6 +135,10 @@ class MappedEngine:
     def close(self) -> None:
         self._index.close()
         self._volumes.close()
+
+    def wait_closed(self, timeout_s: float) -> bool:
+        """After ``close``: whether the last use of the index has ended, so that it can be opened again."""
+        return self._index.closed.wait(timeout_s)
 
 
 def initialise(path: str, identity: Identity, voting: bool) -> Identity:

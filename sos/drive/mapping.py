@@ -18,8 +18,10 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 
 from ..domain.errors import DriveFault
+from .descriptor import Descriptor
 from .faults import fault_of
 from .layout import volume_name
 from .libc import MADV_DONTNEED, MADV_POPULATE_READ, address_of, madvise
@@ -81,8 +83,11 @@ RESIDENCY = Residency()
 class Mappings:
     """The mapped volumes of one drive, least recently used dropped first."""
 
-    def __init__(self, directory_fd: int, path: str, residency: Residency = RESIDENCY) -> None:
-        self._directory_fd = directory_fd
+    def __init__(
+        self, directory: Callable[[], Descriptor], path: str, residency: Residency = RESIDENCY
+    ) -> None:
+        """:param directory: where the files are; raises DriveFault once the drive is closed"""
+        self._directory = directory
         self._path = path
         self._residency = residency
         self._mappings: OrderedDict[int, Mapping] = OrderedDict()
@@ -118,9 +123,9 @@ class Mappings:
             return mapping
 
     def _map(self, volume: int, stop: int) -> Mapping:
-        name = volume_name(volume)
+        name, root = volume_name(volume), self._directory()
         try:
-            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory_fd)
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=root.fd)
             try:
                 size = os.fstat(fd).st_size
                 if size < stop:

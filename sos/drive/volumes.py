@@ -5,7 +5,7 @@ Invariants:
 1. Blocks are reserved (``allocate``) before they are written, so a full disk is an error of ``allocate``.
 2. After a failed ``sync`` a volume is sealed: nothing is written, reserved or synced in it by this process again,
    since the kernel may have dropped the dirty pages and would report success the next time.
-3. A file descriptor is closed only when no call uses it: calls hold a reference to its ``_File``.
+3. A file descriptor is closed only when no call uses it: calls hold a reference to its ``File``, and to the directory's ``Descriptor``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ..domain.errors import DriveFault, DriveFull
+from .descriptor import Descriptor, File
 from .engine import Space
 from .faults import fault_of
 from .layout import UNIT_BYTES, VOLUME_BYTES, volume_name, volume_number
@@ -28,19 +29,6 @@ FILES_MAX = 128
 #: Buffers of one pwritev (IOV_MAX).
 BUFFERS_MAX = 1024
 BLOCK_BYTES = 512  # unit of st_blocks
-
-
-class _File:
-    """A descriptor that is closed with its last reference."""
-
-    __slots__ = ("direct", "fd")
-
-    def __init__(self, fd: int, direct: bool) -> None:
-        self.fd = fd
-        self.direct = direct
-
-    def __del__(self) -> None:
-        os.close(self.fd)
 
 
 class Volumes:
@@ -54,28 +42,36 @@ class Volumes:
         self._path = path
         #: Free bytes of the file system that ``allocate`` leaves.
         self.reserve_bytes = 0
-        self._files: OrderedDict[int, _File] = OrderedDict()
-        self._readers: OrderedDict[int, _File] = OrderedDict()
+        self._files: OrderedDict[int, File] = OrderedDict()
+        self._readers: OrderedDict[int, File] = OrderedDict()
         self._sealed: set[int] = set()
         self._lock = threading.Lock()
         self.suspected = False
         try:
             # names are resolved from here, so an unmounted drive is an error and not the directory below it
-            self._directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise fault_of(error, "open volumes", path) from error
-        self._mappings = Mappings(self._directory_fd, path)
+        self._directory: Descriptor | None = Descriptor(fd)
+        self._mappings = Mappings(self._root, path)
+
+    def _root(self) -> Descriptor:
+        """:raises DriveFault: the drive was closed"""
+        directory = self._directory
+        if directory is None:
+            raise DriveFault(f"{self._path}: closed", path=self._path)
+        return directory
 
     # -- writing -----------------------------------------------------------------------------------
 
     def create(self, volume: int, size: int) -> None:
         """:raises FileExistsError: the volume exists"""
-        name = volume_name(volume)
+        name, root = volume_name(volume), self._root()
         try:
-            file = self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            file = self._open(root, name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             os.ftruncate(file.fd, size)
             os.fsync(file.fd)
-            os.fsync(self._directory_fd)
+            os.fsync(root.fd)
         except FileExistsError:
             raise
         except OSError as error:
@@ -104,7 +100,7 @@ class Volumes:
         except OSError as error:
             raise fault_of(error, f"write {volume_name(volume)} at {offset}", self._path) from error
 
-    def _write_all(self, volume: int, file: _File, offset: int, buffers: list[memoryview]) -> int:
+    def _write_all(self, volume: int, file: File, offset: int, buffers: list[memoryview]) -> int:
         """Write all of ``buffers``, going on after a short write; the offset behind them."""
         while buffers:
             try:
@@ -145,9 +141,9 @@ class Volumes:
 
     def punch(self, volume: int, offset: int, length: int) -> None:
         """Give blocks back; nothing to do where the file does not exist."""
-        name = volume_name(volume)
+        name, root = volume_name(volume), self._root()
         try:
-            fd = os.open(name, os.O_RDWR | os.O_CLOEXEC, dir_fd=self._directory_fd)
+            fd = os.open(name, os.O_RDWR | os.O_CLOEXEC, dir_fd=root.fd)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -161,15 +157,15 @@ class Volumes:
 
     def remove(self, volume: int) -> None:
         """Unlink; readers keep what they have mapped."""
-        name = volume_name(volume)
+        name, root = volume_name(volume), self._root()
         self._mappings.forget(volume)
         with self._lock:
             self._files.pop(volume, None)
             self._readers.pop(volume, None)
         try:
             with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=self._directory_fd)
-            os.fsync(self._directory_fd)
+                os.unlink(name, dir_fd=root.fd)
+            os.fsync(root.fd)
         except OSError as error:
             raise fault_of(error, f"remove {name}", self._path) from error
 
@@ -200,48 +196,48 @@ class Volumes:
 
     def sizes(self) -> dict[int, int]:
         """Volume → bytes of its blocks. Other files in the directory are left out."""
-        sizes = {}
+        sizes: dict[int, int] = {}
+        root = self._root()
         try:
-            with os.scandir(self._directory_fd) as entries:
+            with os.scandir(root.fd) as entries:
                 for entry in entries:
                     volume = volume_number(entry.name)
                     if volume is not None:
-                        sizes[volume] = os.stat(entry.name, dir_fd=self._directory_fd).st_blocks * BLOCK_BYTES
+                        sizes[volume] = os.stat(entry.name, dir_fd=root.fd).st_blocks * BLOCK_BYTES
         except OSError as error:
             raise fault_of(error, "list volumes", self._path) from error
         return sizes
 
     def space(self) -> Space:
+        root = self._root()
         try:
-            status = os.fstatvfs(self._directory_fd)
+            status = os.fstatvfs(root.fd)
         except OSError as error:
             raise fault_of(error, "statvfs", self._path) from error
         return Space(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
 
     def close(self) -> None:
         """Idempotent. Slices that were handed out stay valid."""
+        self._directory = None
         with self._lock:
             self._files.clear()
             self._readers.clear()
-            fd, self._directory_fd = self._directory_fd, -1
         self._mappings.clear()
-        if fd >= 0:
-            os.close(fd)
 
     # -- descriptors -------------------------------------------------------------------------------
 
-    def _open(self, name: str, flags: int) -> _File:
+    def _open(self, root: Descriptor, name: str, flags: int) -> File:
         """Open with O_DIRECT, or without where the file system refuses it."""
         flags |= os.O_CLOEXEC
         try:
-            return _File(os.open(name, flags | os.O_DIRECT, 0o600, dir_fd=self._directory_fd), True)
+            return File(os.open(name, flags | os.O_DIRECT, 0o600, dir_fd=root.fd), True)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
         # the refused open may have created the file already
-        return _File(os.open(name, flags & ~os.O_EXCL, 0o600, dir_fd=self._directory_fd), False)
+        return File(os.open(name, flags & ~os.O_EXCL, 0o600, dir_fd=root.fd), False)
 
-    def _writable(self, volume: int, stop: int = 0) -> _File:
+    def _writable(self, volume: int, stop: int = 0) -> File:
         """The descriptor for writing; with ``stop`` the file is made, and made long enough, where it is not."""
         with self._lock:
             if volume in self._sealed:
@@ -258,36 +254,38 @@ class Volumes:
             raise fault_of(error, f"open volume {volume_name(volume)}", self._path) from error
         return file
 
-    def _attach(self, volume: int, create: bool) -> _File:
+    def _attach(self, volume: int, create: bool) -> File:
         """Open a volume that this process has not open."""
-        name = volume_name(volume)
+        name, root = volume_name(volume), self._root()
         try:
-            file = self._open(name, os.O_RDWR)
+            file = self._open(root, name, os.O_RDWR)
         except FileNotFoundError:
             if not create:
                 raise
-            file = self._open(name, os.O_RDWR | os.O_CREAT)
-            os.fsync(self._directory_fd)
+            file = self._open(root, name, os.O_RDWR | os.O_CREAT)
+            os.fsync(root.fd)
         return self._keep(self._files, volume, file)
 
-    def _reopen_buffered(self, volume: int) -> _File:
-        fd = os.open(volume_name(volume), os.O_RDWR | os.O_CLOEXEC, dir_fd=self._directory_fd)
-        file = _File(fd, False)
+    def _reopen_buffered(self, volume: int) -> File:
+        root = self._root()
+        file = File(os.open(volume_name(volume), os.O_RDWR | os.O_CLOEXEC, dir_fd=root.fd), False)
         with self._lock:
             self._files[volume] = file
         return file
 
-    def _readable(self, volume: int) -> _File:
+    def _readable(self, volume: int) -> File:
         with self._lock:
             file = self._readers.get(volume)
             if file is not None:
                 return file
-        fd = os.open(volume_name(volume), os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory_fd)
-        return self._keep(self._readers, volume, _File(fd, False))
+        root = self._root()
+        fd = os.open(volume_name(volume), os.O_RDONLY | os.O_CLOEXEC, dir_fd=root.fd)
+        return self._keep(self._readers, volume, File(fd, False))
 
-    def _keep(self, files: OrderedDict[int, _File], volume: int, file: _File) -> _File:
-        """Remember a descriptor unless another thread was first."""
+    def _keep(self, files: OrderedDict[int, File], volume: int, file: File) -> File:
+        """Remember a descriptor unless another thread was first, or the drive was closed meanwhile."""
         with self._lock:
+            self._root()
             kept = files.setdefault(volume, file)
             files.move_to_end(volume)
             if len(files) > FILES_MAX:
