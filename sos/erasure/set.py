@@ -98,13 +98,18 @@ class ErasureSet:
     def read_inline(self, ref: DataRef, start: int, length: int) -> bytes:
         key = self._identity.deployment_key
         rows = self.view.inline_rows(ref, ref.k)
-        if not any(rows) and self.view.usable():
-            # no drive has it any more: its object was replaced or deleted after the record was read
-            raise NoSuchKey(replaced=True)
         try:
             return read_inline(rows, ref, key, start, length, self._bad)
         except ReadQuorumLost:
-            return read_inline(self.view.inline_rows(ref, len(rows)), ref, key, start, length, self._bad)
+            rows = self.view.inline_rows(ref, len(rows))
+        try:
+            return read_inline(rows, ref, key, start, length, self._bad)
+        except ReadQuorumLost as error:
+            if self.view.lacks_inline(ref):
+                # its object was replaced or deleted after the record was read, on some drives or on all; that change may
+                # still be on its way to the others
+                raise NoSuchKey(replaced=True) from error
+            raise
 
     def space_free(self) -> int:
         """Payload bytes that still fit, by the fullest drive."""

@@ -132,6 +132,22 @@ class SetView:
                     break
         return rows
 
+    def lacks_inline(self, ref: DataRef) -> bool:
+        """Whether a drive in use that can be read has no inline shard of ``ref``."""
+        usable = self.usable()
+        for drive in self._order(usable):
+            txn = self._begin(drive)
+            if txn is None:
+                continue
+            try:
+                if txn.get("inline", ref.data_id) is None:
+                    return True
+            except DriveFault:
+                continue  # it may have it
+            finally:
+                txn.close()
+        return False
+
     def _inline_row(self, drive: int, data_id: bytes) -> bytes | None:
         txn = self._begin(drive)
         if txn is None:

@@ -36,8 +36,11 @@ from .types import ByteRange, Found, Opened
 
 #: One PutObject or CopyObject carries at most this (S3: 5 GiB).
 PUT_BYTES_MAX = 5 * 1024**3
-#: How often a read that lost a race against an overwrite starts again.
-REREADS_MAX = 20
+#: How long a read that lost a race against an overwrite starts again: the overwrite may not be published yet, and then
+#: the record read is still the old one while its inline payload goes from one drive after the other.
+REREAD_S_MAX = 10.0
+#: Waits in between start with one turn of the loop and grow to this.
+REREAD_PAUSE_S_MAX = 0.005
 
 Source = tuple[BucketRecord, bytes, bytes | None, Conditions]
 
@@ -215,19 +218,23 @@ class Objects:
 
         :raises InvalidRange, ReadQuorumLost, and what ``head`` raises
         """
-        for _ in range(REREADS_MAX):
+        pause, deadline = 0.0, time.monotonic() + REREAD_S_MAX
+        while True:
             located = await locate(self._pools, bucket, key, version)
             try:
                 found = self._found(located, key, version, conditions, part)
                 opened = self._open(located, found, span)
+                break
             except NoSuchKey as error:
-                if "replaced" in error.detail:
-                    continue  # inline data went away between record and shards: an overwrite won; read the new record
-                raise
+                if "replaced" not in error.detail:
+                    raise
+                if time.monotonic() > deadline:
+                    raise Busy("the object was overwritten all the time while being read") from error
             finally:
                 located.snapshot.close()
-            return await self._started(opened)
-        raise Busy(f"the object was overwritten {REREADS_MAX} times while being read")
+            await asyncio.sleep(pause)
+            pause = min(REREAD_PAUSE_S_MAX, pause * 2 + 0.0002)
+        return await self._started(opened)
 
     def _open(self, located: Located, found: Found, span: ByteRange | None) -> Opened:
         record = found.record
