@@ -1,4 +1,4 @@
-"""Deleting all that is under a prefix, or a whole bucket with its contents: pages of a listing, each deleted as a batch.
+"""Deleting buckets, and all that is under a prefix: pages of a listing, each deleted as a batch.
 
 Not atomic: a client that reads meanwhile sees less and less, and what is written meanwhile may stay.
 """
@@ -33,6 +33,20 @@ class Purge:
         self._objects = objects
         self._multipart = multipart
         self._listing = listing
+
+    async def empty_bucket(self, name: str) -> None:
+        """Delete a bucket that holds no version of any object. Uploads under way do not keep it: they are aborted.
+
+        :raises BucketNotEmpty, NoSuchBucket:
+        """
+        try:
+            await self._buckets.delete(name)
+        except BucketNotEmpty:
+            bucket = await self._buckets.get(name)
+            if (await self._listing.versions(bucket, b"", b"", b"", None, 1)).entries:
+                raise
+            await self._uploads(bucket)
+            await self._buckets.delete(name)
 
     async def bucket(self, bucket: BucketRecord, owner: str) -> None:
         """Delete a bucket and all its versions and uploads.

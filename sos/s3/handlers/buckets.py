@@ -67,7 +67,7 @@ async def head_bucket(call: Call) -> Reply:
 
 async def delete_bucket(call: Call) -> Reply:
     """S3: DeleteBucket."""
-    await call.services.buckets.delete(call.bucket)
+    await call.services.purge.empty_bucket(call.bucket)
     return Reply(204)
 
 
