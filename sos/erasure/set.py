@@ -12,7 +12,7 @@ from ..meta.proposals import AnyProposal, Outcome
 from ..meta.records import DataRef
 from ..placement.parity import with_drives_gone
 from .handle import Staged
-from .reader import open_extent, read_inline
+from .reader import open_extent, read_inline, rebuild_inline
 from .reads import OpenReads
 from .view import SetSnapshot, SetView
 from .writer import SetWriter
@@ -124,6 +124,23 @@ class ErasureSet:
         if not free:
             raise ReadQuorumLost(set=self.number)
         return min(free) * k
+
+
+def shard_rebuilder(view: SetView, deployment_key: bytes) -> Callable[[DataRef, int], bytes]:
+    """Makes the inline shard of a drive from those of the others (``Owner.rebuild``).
+
+    Drives outside the published mask are asked only where the others do not suffice: while the first owner of a server
+    recovers there is no mask yet. A shard is what its digest says, whatever else its drive missed.
+    """
+
+    def rebuild(ref: DataRef, drive: int) -> bytes:
+        rows = view.inline_rows(ref, len(view.engines))
+        try:
+            return rebuild_inline(rows, ref, deployment_key, drive)
+        except ReadQuorumLost:
+            return rebuild_inline(view.inline_rows(ref, len(rows), in_sync=False), ref, deployment_key, drive)
+
+    return rebuild
 
 
 class _Registered:

@@ -115,13 +115,16 @@ class SetView:
         except DriveFault:
             return None  # the owner finds out on its next commit; a reader only needs another drive
 
-    def inline_rows(self, ref: DataRef, enough: int) -> list[bytes | None]:
+    def inline_rows(self, ref: DataRef, enough: int, in_sync: bool = True) -> list[bytes | None]:
         """The inline shards of ``ref`` by drive. Data shards are asked for first, and others only until ``enough`` are
         found, so that a healthy read decodes nothing.
+
+        :param in_sync: leave out drives that are not in the published mask
         """
         n = len(self.engines)
         rows: list[bytes | None] = [None] * n
-        usable, found, turn = self.usable(), 0, ref.data_id[0]
+        usable = self.usable() if in_sync else ~self._pages.suspects(self.number)
+        found, turn = 0, ref.data_id[0]
         for shard in range(ref.k + ref.m):
             drive = (shard + turn) % n
             row = self._inline_row(drive, ref.data_id) if usable >> drive & 1 else None

@@ -13,9 +13,8 @@ from ..domain.errors import DriveFault
 from ..drive.formation import Formation
 from ..erasure.buffers import BufferPool
 from ..erasure.owner import Owner
-from ..erasure.reader import rebuild_inline
 from ..erasure.reads import OpenReads
-from ..erasure.set import ErasureSet, SetIdentity, Submit
+from ..erasure.set import ErasureSet, SetIdentity, Submit, shard_rebuilder
 from ..erasure.view import SetView
 from ..erasure.writer import SetWriter, WriterLimits, WriterPools, make_drives
 from ..http.limits import Limits
@@ -23,7 +22,7 @@ from ..http.reply_head import server_headers
 from ..http.sanic_app import Server, make_app, serve
 from ..mesh.client import MeshClient
 from ..mesh.server import MeshServer
-from ..meta.records import BucketRecord, DataRef
+from ..meta.records import BucketRecord
 from ..meta.transitions import decide
 from ..placement.parity import Parities, parities
 from ..placement.sets import KeyMap, owned_by, owner_of
@@ -128,9 +127,6 @@ class Worker:
         return ErasureSet(identity, view, writer, submit, geometry, self.reads, self._shard_bad)
 
     def _own(self, number: int, drives: SetDrives, view: SetView, classes: Parities) -> Submit:
-        def rebuild(ref: DataRef, drive: int) -> bytes:
-            return rebuild_inline(view.inline_rows(ref, len(drives.paths)), ref, self.formation.key, drive)
-
         owner = Owner(
             number,
             drives.engines,
@@ -140,7 +136,7 @@ class Worker:
             len(drives.paths) - classes.standard,
             classes.standard,
             reopen=drives.reopen,
-            rebuild_inline=rebuild,
+            rebuild_inline=shard_rebuilder(view, self.formation.key),
         )
         self.owners[number] = owner
         return owner.submit
