@@ -15,11 +15,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..base.pages import GEN_BUCKETS, GEN_CONFIG, GEN_IAM, Pages, SetState
-from ..domain.errors import BadRow, Busy, DriveFault, DriveFull, InternalFault, StorageFull, WriteQuorumLost
+from ..domain.errors import BadRow, Busy, DriveFault, DriveFull, InternalFault, StorageFull, StoreError, WriteQuorumLost
 from ..drive.engine import DriveEngine, Position, ReadTxn
 from ..meta.proposals import AnyProposal, Outcome, Refused
 from ..meta.records import DataRef
@@ -67,13 +67,19 @@ def no_rebuild(ref: DataRef, drive: int) -> bytes:
     raise WriteQuorumLost("no rebuilder of inline data")
 
 
+async def nothing_to_prepare() -> None:
+    """For owners whose bucket records never change."""
+
+
 class Owner:
     """The owner of one set, in the event loop of its worker.
 
     :param number: the set's number on the shared pages
     :param engines: the set's drives in their order, opened for writing; None where one is absent
     :param decide: ``sos.meta.transitions.decide``, with its options bound
-    :param bucket_of: the record of a bucket id, from this worker's cache
+    :param bucket_of: the record of a bucket id, as of the last ``prepare``
+    :param prepare: awaited between taking proposals and deciding them, so that what was acknowledged of buckets before
+        they were submitted is in force for them
     :param k, m: data and parity shards of the set's default class: they give the write quorum
     :param reopen: opens the drive at an index anew (in the drive's thread), None while it cannot; without it a failed
         drive is tried again as it is
@@ -90,6 +96,7 @@ class Owner:
         k: int,
         m: int,
         *,
+        prepare: Callable[[], Awaitable[None]] = nothing_to_prepare,
         reopen: Callable[[int], DriveEngine | None] | None = None,
         rebuild_inline: catchup.Rebuild = no_rebuild,
         clock: Callable[[], int] = time.time_ns,
@@ -101,6 +108,7 @@ class Owner:
         self.quorum = protocol.write_quorum(k, m)
         self._limits = limits or Limits()
         self.members = [Member(i, engine, self._limits.retry_s_min) for i, engine in enumerate(engines)]
+        self._prepare = prepare
         self.rebuild = rebuild_inline
         self.reopen = reopen
         self.turn = asyncio.Lock()
@@ -184,6 +192,13 @@ class Owner:
 
     async def _commit_next(self) -> None:
         places = self._take()
+        try:
+            if any(ticket.proposals[index].bucket_id for ticket, index in places):
+                await self._prepare()
+        except StoreError as error:
+            for ticket, _ in places:
+                ticket.fail(error)
+            return
         try:
             await self._commit(places)
         except Exception as error:  # noqa: BLE001  outermost: a bug in a transition must not hang its callers

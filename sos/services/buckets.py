@@ -21,13 +21,12 @@ from .pools import Pools
 
 
 class BucketCache:
-    """Bucket records by name and by id, valid for one generation."""
+    """Bucket records by name, valid for one generation."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
         self._generation = -1
         self._names: dict[str, BucketRecord | None] = {}
-        self._ids: dict[int, BucketRecord] = {}
 
     def fresh(self) -> bool:
         """Whether the cache may be trusted; forgets everything when not."""
@@ -35,25 +34,16 @@ class BucketCache:
         if now == self._generation:
             return True
         self._names.clear()
-        self._ids.clear()
         self._generation = now
         return False
 
     def by_name(self, name: str) -> BucketRecord | None:
         return self._names.get(name)
 
-    def by_id(self, bucket_id: int) -> BucketRecord | None:
-        return self._ids.get(bucket_id)
-
     def keep(self, generation: int, record: BucketRecord) -> None:
         """Remember a record read while ``generation`` was in force."""
         if generation == self._generation:
             self._names[record.name] = record
-            self._ids[record.bucket_id] = record
-
-    def all_by_id(self) -> dict[int, BucketRecord]:
-        """Every record known, by id."""
-        return dict(self._ids)
 
     @property
     def generation(self) -> int:
@@ -65,8 +55,10 @@ class Buckets:
 
     def __init__(self, pools: Pools, pages: Pages) -> None:
         self._pools = pools
+        self._pages = pages
         self._cache = BucketCache(pages)
         self._decided: dict[int, BucketRecord] = {}
+        self._decided_generation = -1
 
     async def get(self, name: str) -> BucketRecord:
         """The record of a live bucket.
@@ -200,29 +192,28 @@ class Buckets:
             await commit(handle, FenceBucket(request_id=request_id(), bucket_id=record.bucket_id, lift=True))
         await self.update(record, msgspec.structs.replace(record, state="live"))
 
-    def cached_by_id(self, bucket_id: int) -> BucketRecord | None:
-        """The record for an owner's decisions, from the cache only."""
-        return self._cache.by_id(bucket_id) if self._cache.fresh() else None
+    # -- for owners ------------------------------------------------------------------------------------
 
-    def decide_record(self, bucket_id: int) -> BucketRecord | None:
-        """The live record for an owner's decision: at once, on the event loop.
+    async def prepare(self) -> None:
+        """Have the records of all live buckets at hand, not older than this call: ``decide_record`` finds them at once.
 
-        While set 0 publishes nothing new (its owner is being replaced), what was in force last still is: no change can
-        have been acknowledged meanwhile.
+        Nothing is read while no bucket has changed, so owners go on while set 0 has no owner.
+
+        :raises ReadQuorumLost: they changed, and cannot be read
         """
-        found = self.cached_by_id(bucket_id)
-        if found is not None:
-            return found
-        generation = self._cache.generation
-        snapshot = self._pools.system.snapshot_now()
-        if snapshot is None:
-            return self._decided.get(bucket_id)
+        generation = self._pages.generation(GEN_BUCKETS)
+        if generation == self._decided_generation:
+            return
+        system = self._pools.system
+        snapshot = system.snapshot_now() or await system.snapshot()
         try:
-            for key, value in snapshot.scan("buckets", b"", None):
-                record = rows.open_row(key, value, BucketRecord)
-                if record.state == "live":
-                    self._cache.keep(generation, record)
+            found = [rows.open_row(key, value, BucketRecord) for key, value in snapshot.scan("buckets", b"", None)]
         finally:
             snapshot.close()
-        self._decided = self._cache.all_by_id()
+        if generation > self._decided_generation:
+            self._decided = {record.bucket_id: record for record in found if record.state == "live"}
+            self._decided_generation = generation
+
+    def decide_record(self, bucket_id: int) -> BucketRecord | None:
+        """The live record for an owner's decision, as of the last ``prepare``."""
         return self._decided.get(bucket_id)

@@ -135,6 +135,7 @@ class Worker:
             self._bucket_of,
             len(drives.paths) - classes.standard,
             classes.standard,
+            prepare=self._prepare,
             reopen=drives.reopen,
             rebuild_inline=shard_rebuilder(view, self.formation.key),
         )
@@ -143,6 +144,9 @@ class Worker:
 
     def _remote(self, number: int) -> RemoteOwner:
         return RemoteOwner(number, self.peers[owner_of(number, self.context.workers)])
+
+    async def _prepare(self) -> None:
+        await self.buckets.prepare()
 
     def _bucket_of(self, bucket_id: int) -> BucketRecord | None:
         return self.buckets.decide_record(bucket_id)
