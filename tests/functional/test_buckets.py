@@ -95,7 +95,7 @@ def test_list_of_buckets_in_pages(s3: Any) -> None:
     pages = s3.get_paginator("list_buckets").paginate(Prefix="page-", PaginationConfig={"PageSize": 7})
     found = [[bucket["Name"] for bucket in page["Buckets"]] for page in pages]
     assert [len(page) for page in found] == [7, 7, 7, 4]
-    assert sum(found, []) == names
+    assert [name for page in found for name in page] == names
     assert set(names) <= {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
     for name in names:
         s3.delete_bucket(Bucket=name)

@@ -21,7 +21,7 @@ from sos.erasure.view import SetView
 from sos.meta.proposals import PutObject
 from sos.services import objects as service
 from sos.services.objects import Objects
-from tests.kit.owned_set import BUCKET, OwnedSet
+from tests.kit.owned_set import BUCKET, OwnedSet, until
 from tests.kit.staging import KEY, rig
 
 PAYLOAD = {"old": b"the old payload", "new": b"what replaces it"}
@@ -73,8 +73,7 @@ def test_a_read_waits_for_the_overwrite_that_took_its_payload(late: set[int]) ->
             releases = [drives.engines[drive].hang("apply") for drive in late]
             writing = asyncio.ensure_future(owner.submit([await proposal("new")]))
             others = [drive for drive in range(4) if drive not in late]
-            while any(drives.drives[drive].state.last.seq == owner.last.seq for drive in others):
-                await asyncio.sleep(0.001)
+            await until(lambda: all(drives.drives[drive].state.last.seq > owner.last.seq for drive in others))
             reading = asyncio.ensure_future(read(objects))
             await asyncio.sleep(0)
             for release in releases:
