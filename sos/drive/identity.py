@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 
 import xxhash
@@ -164,6 +165,21 @@ def sync_directory(path: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def sync_ancestors(path: str) -> None:
+    """fsync of the directories that lead to ``path``, up to the root of its file system: those that were made for it
+    survive a power cut, and with them all that is below.
+
+    :raises OSError:
+    """
+    path = os.path.abspath(path)
+    device = os.stat(path).st_dev
+    while (above := os.path.dirname(path)) != path and os.stat(above).st_dev == device:
+        # one that may be passed through but not read was not made here
+        with suppress(PermissionError):
+            sync_directory(above)
+        path = above
 
 
 def lock_drive(path: str) -> int:

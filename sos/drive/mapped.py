@@ -13,7 +13,7 @@ from ..domain.errors import DriveFault
 from . import layout
 from .engine import Group, Position, Space
 from .faults import fault_of
-from .identity import Identity, read_identity, sync_directory, write_identity
+from .identity import Identity, read_identity, sync_ancestors, sync_directory, write_identity
 from .index import Index, IndexRead, create_index
 from .volumes import Volumes
 
@@ -165,6 +165,7 @@ def initialise(path: str, identity: Identity, voting: bool) -> Identity:
         create_index(path, identity.index_map_bytes, voting)
         for directory in (os.path.join(root, layout.INDEX), root, path):
             sync_directory(directory)
+        sync_ancestors(path)
     except OSError as error:
         raise fault_of(error, "initialise", path) from error
     write_identity(path, identity)
