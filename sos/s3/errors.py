@@ -249,6 +249,7 @@ DETAILS: dict[str, str] = {
     "region": "Region",
     "headers": "HeadersNotSigned",
     "part": "PartNumber",
+    "proposed": "ProposedSize",
     "minimum": "MinSizeAllowed",
     "etag": "ETag",
     "UploadId": "UploadId",

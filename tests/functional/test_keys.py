@@ -34,7 +34,7 @@ def test_all_of_them_live_side_by_side(s3: Any, bucket: str) -> None:
     for key in ODD[::2]:
         s3.delete_object(Bucket=bucket, Key=key)
     s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": k} for k in ODD[1::4] if k.isprintable()], "Quiet": True})
-    left = {k for k in ODD[1::2]} - {k for k in ODD[1::4] if k.isprintable()}
+    left = set(ODD[1::2]) - {k for k in ODD[1::4] if k.isprintable()}
     assert {o["Key"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"]} == left
 
 

@@ -273,7 +273,7 @@ class FakeMultipart:
             chosen.append(stored[number])
         for part, _ in chosen[:-1]:
             if part.size < PART_BYTES_MIN:
-                raise EntityTooSmall(part=part.number, size=part.size, minimum=PART_BYTES_MIN, etag=part.etag)
+                raise EntityTooSmall(part=part.number, proposed=part.size, minimum=PART_BYTES_MIN, etag=part.etag)
         md5s = b"".join(bytes.fromhex(part.etag) for part, _ in chosen)
         etag = f"{hashlib.md5(md5s).hexdigest()}-{len(chosen)}"
         data = b"".join(payload for _, payload in chosen)

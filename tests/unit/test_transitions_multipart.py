@@ -119,7 +119,7 @@ def test_a_short_part_is_named() -> None:
     outcome = owner.submit(owner.complete(b"k", upload_id, [one, three, last.part]))
     assert isinstance(outcome, Refused)
     assert outcome.name == "EntityTooSmall"
-    assert outcome.detail == {"part": 3, "size": 3, "minimum": MIN, "etag": three.etag}
+    assert outcome.detail == {"part": 3, "proposed": 3, "minimum": MIN, "etag": three.etag}
 
 
 def test_parts_that_are_not_named_are_freed() -> None:

@@ -152,7 +152,7 @@ def choose_parts(proposal: CompleteUpload, stored: dict[int, PartRecord]) -> lis
     chosen = [_match(stored.get(number), number, etag, sums) for number, etag, sums in proposal.parts]
     for part in chosen[:-1]:
         if part.size < proposal.part_bytes_min:
-            raise EntityTooSmall(part=part.number, size=part.size, minimum=proposal.part_bytes_min, etag=part.etag)
+            raise EntityTooSmall(part=part.number, proposed=part.size, minimum=proposal.part_bytes_min, etag=part.etag)
     return chosen
 
 

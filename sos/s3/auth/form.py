@@ -68,7 +68,7 @@ def open_file(request: Request, form: Form, size_min: int, size_max: int) -> Bod
     if form.size > size_max:
         raise EntityTooLarge()
     if form.size < size_min:
-        raise EntityTooSmall(size=form.size, minimum=size_min)
+        raise EntityTooSmall(proposed=form.size, minimum=size_min)
     headers: Mapping[str, list[str]] = {name: [value] for name, value in form.fields.items() if name != "x-amz-trailer"}
     return FormBody(request.body, form, Digester(declared(headers, "", True)))
 

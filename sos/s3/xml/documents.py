@@ -170,7 +170,9 @@ def attributes(record: ObjectRecord, wanted: frozenset[str], part_list: str) -> 
     """
     inner = element("ETag", record.etag) if "ETag" in wanted else ""
     if "Checksum" in wanted and record.checksums:
-        inner += f"<Checksum>{checksums(record.checksums, record.checksum_type)}</Checksum>"
+        # without the number of parts behind a composite one, unlike everywhere else
+        values = {name: value.partition("-")[0] for name, value in record.checksums.items()}
+        inner += f"<Checksum>{checksums(values, record.checksum_type)}</Checksum>"
     inner += part_list
     inner += element("StorageClass", record.storage_class) if "StorageClass" in wanted else ""
     inner += element("ObjectSize", record.size) if "ObjectSize" in wanted else ""
