@@ -420,8 +420,10 @@ class Owner:
 
     def _refuse_full(self, pending: Pending) -> None:
         error = StorageFull(set=self.number)
-        for ticket, index, _ in pending.answers:
-            ticket.answer(index, Refused(error.name, error.message, error.detail))
+        refused = Refused(error.name, error.message, error.detail)
+        for ticket, index, outcome in pending.answers:
+            committed = ticket.proposals[index].request_id in self._outcomes
+            ticket.answer(index, outcome if committed else refused)
 
     # -- taking over --------------------------------------------------------------------------------------
 

@@ -21,15 +21,23 @@ def as_error(outcome: Outcome) -> Done | StoreError:
     return rebuild(outcome.name, outcome.message, dict(outcome.detail))
 
 
+async def decide(target: SetHandle, proposal: AnyProposal) -> Done | StoreError:
+    """What the owner decided of one proposal: committed, or refused and nothing changed.
+
+    :raises StoreError: nobody knows; it may be committed
+    """
+    outcomes = await target.submit([proposal])
+    if len(outcomes) != 1:
+        raise InternalFault(f"{len(outcomes)} outcomes for one proposal")
+    return as_error(outcomes[0])
+
+
 async def commit(target: SetHandle, proposal: AnyProposal) -> Done:
     """Commit one proposal.
 
     :raises StoreError: the owner refused it, or could not commit it
     """
-    outcomes = await target.submit([proposal])
-    if len(outcomes) != 1:
-        raise InternalFault(f"{len(outcomes)} outcomes for one proposal")
-    result = as_error(outcomes[0])
+    result = await decide(target, proposal)
     if isinstance(result, StoreError):
         raise result
     return result

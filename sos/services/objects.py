@@ -21,14 +21,13 @@ from ..domain.errors import (
     NotModified,
     PreconditionFailed,
     StoreError,
-    WriteQuorumLost,
 )
 from ..domain.ranges import resolve
 from ..erasure.handle import SetHandle, Snapshot, Staged
 from ..meta import queries
 from ..meta.proposals import DeleteObject, Done, PutObject, PutPart
 from ..meta.records import BucketRecord, ObjectRecord, PartRecord
-from .calls import as_error, commit, request_id
+from .calls import as_error, commit, decide, request_id
 from .locate import Located, locate, require_object, target_of
 from .pools import Pools
 from .streams import BytesStream, ChainStream, CopyBody
@@ -345,12 +344,11 @@ def manifest_of(snapshot: Snapshot, record: ObjectRecord) -> Sequence[PartRecord
 async def commit_staged(target: SetHandle, proposal: PutObject | PutPart, staged: Staged) -> Done:
     """Commit a proposal that refers to a staged payload; a refused one gives the space back.
 
-    An unknown outcome leaves it: the payload may be referenced. What turns out not to be is dropped at the next start.
+    An error of the call itself, whichever it is, leaves it: the payload may be referenced. What turns out not to be is
+    found by the sweep.
     """
-    try:
-        return await commit(target, proposal)
-    except (WriteQuorumLost, Busy):
-        raise
-    except StoreError:
+    result = await decide(target, proposal)
+    if isinstance(result, StoreError):
         await target.discard(staged)
-        raise
+        raise result
+    return result

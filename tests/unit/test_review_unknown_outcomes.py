@@ -1,0 +1,68 @@
+"""The payload of a proposal is given back only when its owner has refused it, not when nobody knows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from sos.domain.body import Digests
+from sos.domain.errors import Busy, DriveFull, InternalFault, PreconditionFailed, StoreError, WriteQuorumLost
+from sos.erasure.handle import Staged
+from sos.meta.proposals import AnyProposal, Done, Outcome, Refused
+from sos.services.objects import commit_staged
+from tests.kit.owned_set import OwnedSet
+
+
+class Target:
+    """A set whose owner gives one answer."""
+
+    def __init__(self, answer: Outcome | Exception) -> None:
+        self.answer = answer
+        self.discarded = 0
+
+    async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return [self.answer]
+
+    async def discard(self, staged: Staged) -> None:
+        self.discarded += 1
+
+
+STAGED = Staged(None, (), 4096, Digests(b""))
+
+
+@pytest.mark.parametrize("error", [InternalFault("a bug after the group was written"), WriteQuorumLost(), Busy()])
+def test_an_owner_that_failed_may_have_committed_the_payload(error: StoreError) -> None:
+    target = Target(error)
+    with pytest.raises(type(error)):
+        asyncio.run(commit_staged(target, OwnedSet().put("key"), STAGED))  # type: ignore[arg-type]
+    assert target.discarded == 0
+
+
+@pytest.mark.parametrize("error", [PreconditionFailed, InternalFault])
+def test_what_the_owner_refused_is_given_back(error: type[StoreError]) -> None:
+    target = Target(Refused(error.__name__))
+    with pytest.raises(error):
+        asyncio.run(commit_staged(target, OwnedSet().put("key"), STAGED))  # type: ignore[arg-type]
+    assert target.discarded == 1
+
+
+def test_a_repeated_proposal_is_answered_from_the_log_on_full_drives() -> None:
+    """Were it refused for lack of space, its payload would be given back under the committed record."""
+
+    async def run() -> None:
+        rig = OwnedSet()
+        async with rig.owner() as owner:
+            first = rig.put("a")
+            (done,) = await owner.submit([first])
+            for engine in rig.engines:
+                engine.fail("apply", forever=True, error=DriveFull("full"))
+            repeated, refused = await owner.submit([first, rig.delete("a")])
+            assert repeated == done and isinstance(done, Done)
+            assert isinstance(refused, Refused) and refused.name == "StorageFull"
+        rig.assert_whole()
+
+    asyncio.run(run())
