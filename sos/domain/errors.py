@@ -139,6 +139,76 @@ class NotImplementedHere(StoreError):
     """A part of the S3 API that this server does not offer; ``detail['what']`` names it."""
 
 
+# -- identities and what they may do ----------------------------------------------------------------
+
+
+class NoSuchUser(StoreError): ...
+
+
+class NoSuchGroup(StoreError): ...
+
+
+class NoSuchPolicy(StoreError): ...
+
+
+class NoSuchAccessKey(StoreError):
+    """No service account or temporary account of this access key."""
+
+
+class NoSuchAccount(StoreError): ...
+
+
+class AccountExists(StoreError): ...
+
+
+class AccountNotEmpty(StoreError):
+    """The account still owns buckets or users."""
+
+
+class PolicyInUse(StoreError):
+    """The policy is attached to a user or a group."""
+
+
+class PolicyUnchanged(StoreError):
+    """Attaching what is attached already, or detaching what is not."""
+
+
+class GroupNotEmpty(StoreError): ...
+
+
+class InvalidAccessKey(StoreError):
+    """An access key (or the name of a user) that breaks the rules."""
+
+
+class InvalidSecretKey(StoreError): ...
+
+
+class InvalidGroupName(StoreError): ...
+
+
+class InvalidPolicyName(StoreError):
+    """The name of a policy that breaks the rules."""
+
+
+class SessionPolicyTooLarge(StoreError): ...
+
+
+class CredentialsTaken(StoreError):
+    """The access key belongs to root, or to another user or account."""
+
+
+class ServiceAccountNotAllowed(StoreError):
+    """Temporary credentials and service accounts of others cannot have service accounts."""
+
+
+class IdentityClosed(StoreError):
+    """The identity store is not open yet: nobody can be authenticated."""
+
+
+class RootSecretWrong(StoreError):
+    """The root credentials do not open the identity store of this deployment."""
+
+
 # -- the body is not what was promised -------------------------------------------------------------
 
 
@@ -201,6 +271,10 @@ class StorageFull(StoreError): ...
 
 class Busy(StoreError):
     """A bounded queue is full, or the owner is recovering: try again."""
+
+
+class MustWait(Busy):
+    """A decision needs what cannot be read at this moment: wait for a snapshot of set 0 and decide again."""
 
 
 class InternalFault(StoreError):

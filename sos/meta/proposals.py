@@ -59,13 +59,16 @@ class UpdateObject(Proposal, frozen=True, kw_only=True):
 
 
 class UpdateHave(Proposal, frozen=True, kw_only=True):
-    """Record that the shards of ``data_id`` named by ``have`` are durable now (healing). ``data_id`` is the object's
-    own data or that of one part of its manifest; ``order`` names the version.
+    """Record that the shards named by ``have`` are durable now (healing), for payloads that one row refers to.
+
+    :param table: ``current``, ``versions``, ``parts`` or ``manifests``
+    :param row: the row's key
+    :param data_ids: of the payloads; at least one of them must still be referred to there
     """
 
-    key: bytes
-    order: int
-    data_id: bytes
+    table: str
+    row: bytes
+    data_ids: tuple[bytes, ...]
     have: int
 
 
@@ -140,6 +143,27 @@ class PutSystem(Proposal, frozen=True, kw_only=True):
     value: bytes | None
 
 
+class SystemRow(msgspec.Struct, array_like=True, frozen=True):
+    """One row of a :class:`ChangeSystem`: what its document must be now (None = no row), and what it becomes."""
+
+    key: bytes
+    expect: bytes | None
+    value: bytes | None
+
+
+class ChangeSystem(Proposal, frozen=True, kw_only=True):
+    """Set 0 only: change several rows of the ``sys`` table, all or none.
+
+    Refused with ConditionalConflict unless every row still is what is expected of it. A row whose ``value`` equals its
+    ``expect`` is only held to stay.
+
+    :param vacant: prefixes under which there must be no row before the change
+    """
+
+    rows: tuple[SystemRow, ...]
+    vacant: tuple[bytes, ...] = ()
+
+
 class DropExtents(Proposal, frozen=True, kw_only=True):
     """The blocks of these freed extents are punched on all in-sync drives: forget the rows. Keys as in ``extents``."""
 
@@ -166,6 +190,7 @@ AnyProposal = (
     | RemoveBucket
     | FenceBucket
     | PutSystem
+    | ChangeSystem
     | DropExtents
     | DropUndo
 )

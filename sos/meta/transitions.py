@@ -18,11 +18,12 @@ from typing import Any
 from ..domain.errors import DriveFault, NoSuchBucket, StoreError
 from ..drive.engine import Row
 from . import keys
-from .changes import buckets, multipart, objects
+from .changes import buckets, healing, multipart, objects
 from .changes.draft import Draft
 from .proposals import (
     AbortUpload,
     AnyProposal,
+    ChangeSystem,
     CompleteUpload,
     CreateBucket,
     CreateUpload,
@@ -68,7 +69,6 @@ _OBJECTS: dict[type, _Change] = {
     PutObject: objects.put_object,
     DeleteObject: objects.delete_object,
     UpdateObject: objects.update_object,
-    UpdateHave: objects.update_have,
     CreateUpload: multipart.create_upload,
     PutPart: multipart.put_part,
     AbortUpload: multipart.abort_upload,
@@ -82,6 +82,8 @@ _OTHERS: dict[type, _Change] = {
     RemoveBucket: buckets.remove_bucket,
     FenceBucket: buckets.fence_bucket,
     PutSystem: buckets.put_system,
+    UpdateHave: healing.update_have,
+    ChangeSystem: buckets.change_system,
     DropExtents: buckets.drop_extents,
     DropUndo: buckets.drop_undo,
 }

@@ -149,9 +149,30 @@ class Code(Enum):
         400,
         "The provided 'x-amz-content-sha256' header does not match what was computed.",
     )
+    XMinioAdminAccountExists = 409, "An account of this name exists."
+    XMinioAdminAccountNotEmpty = 409, "The account still has users or buckets."
     XMinioAdminBucketQuotaExceeded = 400, "Bucket quota exceeded"
+    XMinioAdminGroupNotEmpty = 400, "The specified group is not empty - cannot remove it."
+    XMinioAdminInvalidAccessKey = 400, "The access key is invalid."
+    XMinioAdminInvalidSecretKey = 400, "The secret key is invalid."
+    XMinioAdminNoSuchAccessKey = 404, "The specified access key does not exist."
+    XMinioAdminNoSuchAccount = 404, "The specified account does not exist."
+    XMinioAdminNoSuchGroup = 404, "The specified group does not exist."
+    XMinioAdminNoSuchPolicy = 404, "The canned policy does not exist."
+    XMinioAdminNoSuchUser = 404, "The specified user does not exist."
+    XMinioAdminPolicyChangeAlreadyApplied = 400, "The specified policy change is already in effect."
     XMinioAdminVersionMismatch = 426, "This server does not support the requested admin API."
+    XMinioIAMNotInitialized = 503, "IAM sub-system not initialized yet, please try again."
+    XMinioIAMPolicyInUse = 400, "The policy cannot be removed, as it is in use"
+    XMinioIAMServiceAccountNotAllowed = (
+        400,
+        "The specified service account is not allowed: it belongs to temporary credentials or to another service account.",
+    )
+    XMinioIAMServiceAccountSessionPolicyTooLarge = 400, "The session policy may not exceed 2048 characters"
+    XMinioInvalidGroupName = 400, "The group name is invalid."
+    XMinioInvalidIAMCredentials = 403, "User is not authorized to use these credentials"
     XMinioInvalidObjectName = 400, "Object name contains unsupported characters."
+    XMinioMalformedIAMPolicy = 400, "Policy has invalid resource."
     XMinioServerNotInitialized = 503, "Server not initialized yet, please try again."
     XMinioStorageFull = (
         507,
@@ -216,6 +237,25 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.InvalidPartOrder: (Code.InvalidPartOrder, ""),
     domain.InvalidStorageClass: (Code.InvalidStorageClass, ""),
     domain.NotImplementedHere: (Code.NotImplemented, ""),
+    domain.NoSuchUser: (Code.XMinioAdminNoSuchUser, ""),
+    domain.NoSuchGroup: (Code.XMinioAdminNoSuchGroup, ""),
+    domain.NoSuchPolicy: (Code.XMinioAdminNoSuchPolicy, ""),
+    domain.NoSuchAccessKey: (Code.XMinioAdminNoSuchAccessKey, ""),
+    domain.NoSuchAccount: (Code.XMinioAdminNoSuchAccount, ""),
+    domain.AccountExists: (Code.XMinioAdminAccountExists, ""),
+    domain.AccountNotEmpty: (Code.XMinioAdminAccountNotEmpty, ""),
+    domain.PolicyInUse: (Code.XMinioIAMPolicyInUse, ""),
+    domain.PolicyUnchanged: (Code.XMinioAdminPolicyChangeAlreadyApplied, ""),
+    domain.GroupNotEmpty: (Code.XMinioAdminGroupNotEmpty, ""),
+    domain.InvalidAccessKey: (Code.XMinioAdminInvalidAccessKey, ""),
+    domain.InvalidSecretKey: (Code.XMinioAdminInvalidSecretKey, ""),
+    domain.InvalidGroupName: (Code.XMinioInvalidGroupName, ""),
+    domain.InvalidPolicyName: (Code.XMinioMalformedIAMPolicy, ""),
+    domain.SessionPolicyTooLarge: (Code.XMinioIAMServiceAccountSessionPolicyTooLarge, ""),
+    domain.CredentialsTaken: (Code.XMinioInvalidIAMCredentials, ""),
+    domain.ServiceAccountNotAllowed: (Code.XMinioIAMServiceAccountNotAllowed, ""),
+    domain.IdentityClosed: (Code.XMinioIAMNotInitialized, ""),
+    domain.RootSecretWrong: (Code.InternalError, ""),
     domain.BadDigest: (Code.BadDigest, ""),
     domain.InvalidDigest: (Code.InvalidDigest, ""),
     domain.ChecksumMismatch: (Code.XAmzContentChecksumMismatch, ""),
@@ -231,6 +271,7 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.WriteQuorumLost: (Code.SlowDownWrite, ""),
     domain.StorageFull: (Code.XMinioStorageFull, ""),
     domain.Busy: (Code.ServerBusy, ""),
+    domain.MustWait: (Code.ServerBusy, ""),
     domain.InternalFault: (Code.InternalError, ""),
     domain.DriveFault: (Code.InternalError, ""),
     domain.DriveFull: (Code.XMinioStorageFull, ""),

@@ -14,6 +14,7 @@ from ...domain.errors import (
 )
 from .. import keys, queries
 from ..proposals import (
+    ChangeSystem,
     CreateBucket,
     Done,
     DropExtents,
@@ -108,6 +109,22 @@ def put_system(draft: Draft, proposal: PutSystem) -> Done:
     elif existed:
         draft.drop("sys", proposal.key)
     return Done(seq=draft.order, existed=existed)
+
+
+def change_system(draft: Draft, proposal: ChangeSystem) -> Done:
+    """:raises ConditionalConflict: a row is not what is expected of it, or a prefix is not vacant"""
+    for row in proposal.rows:
+        if queries.system(draft.view, row.key) != row.expect:
+            raise ConditionalConflict(row=row.key.hex())
+    for prefix in proposal.vacant:
+        if any_row(draft.view, "sys", prefix, keys.after_prefix(prefix)):
+            raise ConditionalConflict(row=prefix.hex())
+    for row in proposal.rows:
+        if row.value is None and row.expect is not None:
+            draft.drop("sys", row.key)
+        elif row.value is not None and row.value != row.expect:
+            draft.put("sys", row.key, row.value)
+    return Done(seq=draft.order)
 
 
 def drop_extents(draft: Draft, proposal: DropExtents) -> Done:
