@@ -6,18 +6,22 @@ generation before it answers, and each worker compares that generation before it
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import msgspec
 
 from ..base.pages import GEN_BUCKETS, Pages
-from ..domain.errors import BucketExists, BucketNotEmpty, NoSuchBucket
+from ..domain.errors import BucketExists, BucketNotEmpty, ConditionalConflict, InternalFault, NoSuchBucket
 from ..domain.names import check_bucket_name
 from ..meta import keys, rows, walk
 from ..meta.proposals import CreateBucket, FenceBucket, RemoveBucket, UpdateBucket
 from ..meta.records import BucketRecord
 from .calls import commit, request_id
 from .pools import Pools
+
+#: How often a request starts again when others change the same bucket.
+ATTEMPTS_MAX = 10
 
 
 class BucketCache:
@@ -123,16 +127,29 @@ class Buckets:
             region=region,
         )
         proposal = CreateBucket(request_id=request_id(), bucket_id=0, record=record)
-        try:
-            done = await commit(self._pools.system, proposal)
-        except BucketExists as error:
-            if (await self._record(name)).state == "live":
-                raise BucketExists(bucket=name, owned=(await self._record(name)).owner == owner) from error
-            await self.delete(name)  # a DeleteBucket that was cut off in the middle
-            done = await commit(self._pools.system, proposal)
-        if done.bucket is None:
-            raise NoSuchBucket(bucket=name)
-        return done.bucket
+        for _ in range(ATTEMPTS_MAX):
+            try:
+                done = await commit(self._pools.system, proposal)
+            except BucketExists:
+                await self._require_absent(name, owner)
+                continue
+            if done.bucket is None:
+                raise InternalFault("a bucket without a record", bucket=name)
+            return done.bucket
+        raise ConditionalConflict(bucket=name)
+
+    async def _require_absent(self, name: str, owner: str) -> None:
+        """Finish a DeleteBucket that was cut off in the middle.
+
+        :raises BucketExists: the bucket lives, or it does again because it is not empty
+        """
+        with contextlib.suppress(NoSuchBucket):
+            record = await self._record(name)
+            if record.state != "live":
+                with contextlib.suppress(BucketNotEmpty):
+                    await self._finish(record)
+                    return
+            raise BucketExists(bucket=name, owned=record.owner == owner)
 
     async def update(self, old: BucketRecord, new: BucketRecord) -> BucketRecord:
         """Replace a bucket's record if nobody changed it since ``old`` was read.
@@ -151,18 +168,43 @@ class Buckets:
 
         :raises BucketNotEmpty, NoSuchBucket:
         """
-        record = await self._record(name)
-        if record.state == "live":
+        await self._finish(await self._mark(name))
+
+    async def _mark(self, name: str) -> BucketRecord:
+        """The bucket's record in state *deleting*.
+
+        :raises BucketNotEmpty, NoSuchBucket:
+        """
+        for _ in range(ATTEMPTS_MAX):
+            record = await self._record(name)
+            if record.state != "live":
+                return record
             # looked at first, so that requests to a bucket in use are not refused while the fences are tried
             await self._require_empty(record)
-            record = await self.update(record, msgspec.structs.replace(record, state="deleting"))
+            with contextlib.suppress(ConditionalConflict):  # another request changed it: look again
+                return await self.update(record, msgspec.structs.replace(record, state="deleting"))
+        raise ConditionalConflict(bucket=name)
+
+    async def _finish(self, record: BucketRecord) -> None:
+        """Fence and remove this very bucket, not another one of its name.
+
+        Requests that do this at the same time may find different things: if one of them found something in the bucket,
+        it lives again, and nobody leaves a fence behind.
+
+        :raises BucketNotEmpty, NoSuchBucket:
+        """
         try:
             for handle in self._pools.all:
                 await commit(handle, FenceBucket(request_id=request_id(), bucket_id=record.bucket_id))
+            await commit(self._pools.system, RemoveBucket(request_id=request_id(), bucket_id=record.bucket_id, name=record.name))
         except BucketNotEmpty:
-            await self._revive(record)
+            await self._lift(record)
+            with contextlib.suppress(ConditionalConflict):  # another request has done it
+                await self.update(record, msgspec.structs.replace(record, state="live"))
             raise
-        await commit(self._pools.system, RemoveBucket(request_id=request_id(), bucket_id=record.bucket_id, name=name))
+        except ConditionalConflict as error:
+            await self._lift(record)
+            raise BucketNotEmpty(bucket=record.name) from error
 
     async def _require_empty(self, record: BucketRecord) -> None:
         """:raises BucketNotEmpty: some set holds a version or an upload of the bucket"""
@@ -186,11 +228,10 @@ class Buckets:
             raise NoSuchBucket(bucket=name)
         return rows.open_row(name.encode(), value, BucketRecord)
 
-    async def _revive(self, record: BucketRecord) -> None:
-        """Lift the fences, then make the bucket live again: in this order no write slips past a fence unseen."""
+    async def _lift(self, record: BucketRecord) -> None:
+        """Take the fences away: before the bucket lives again, so that then none refuses a write. Until then its state does."""
         for handle in self._pools.all:
             await commit(handle, FenceBucket(request_id=request_id(), bucket_id=record.bucket_id, lift=True))
-        await self.update(record, msgspec.structs.replace(record, state="live"))
 
     # -- for owners ------------------------------------------------------------------------------------
 

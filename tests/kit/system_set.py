@@ -20,18 +20,20 @@ class ServedSet:
         self.number, self.pool = drives.number, 0
         self._view = SetView(drives.number, drives.engines, drives.pages)
         self._owner = owner
-        #: Called before each submission, with its proposals.
-        self.before: Callable[[Sequence[AnyProposal]], Any] = lambda proposals: None
+        #: Called before each submission with its proposals, and before each awaited snapshot with None; may return
+        #: something to wait for.
+        self.before: Callable[[Sequence[AnyProposal] | None], Any] = lambda proposals: None
 
     def snapshot_now(self) -> SetSnapshot | None:
         return self._view.snapshot_now()
 
     async def snapshot(self) -> SetSnapshot:
+        if (waited := self.before(None)) is not None:
+            await waited
         return await self._view.snapshot()
 
     async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
-        waited = self.before(proposals)
-        if waited is not None:
+        if (waited := self.before(proposals)) is not None:
             await waited
         return await self._owner.submit(proposals)
 
