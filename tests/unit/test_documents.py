@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,10 @@ def test_files_and_tests_that_a_page_names_exist(page: Path) -> None:
         path = ROOT / name
         assert path.exists(), name
         assert not test or re.search(rf"def {test}\(", path.read_text()), f"{name}::{test}"
+
+
+def test_the_layers_of_the_page_are_those_that_are_checked() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    section = (ROOT / "ARCHITECTURE.md").read_text().partition("\n## Layers\n")[2].partition("\n## ")[0]
+    shown = re.findall(r"`sos/(\w+)`", "\n".join(line.split(" | ")[0] for line in section.replace(r"\|", "/").splitlines()))
+    assert shown == [name for layer in contract["layers"] for name in layer.split(" | ")]
