@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,6 +76,10 @@ class SetHandle(Protocol):
         :raises ReadQuorumLost: at the first batch
         :raises NoSuchKey: inline data is gone: the object was replaced since the snapshot; read the record again
         """
+
+    def hold(self) -> Callable[[], None]:
+        """Until the returned function is called (again does nothing), extents that snapshots of now show are not given
+        back, though they be freed. For reads that open their extents one after the other."""
 
     def read_inline(self, ref: DataRef, start: int, length: int) -> bytes:
         """Inline data at once, on the event loop. Raises like ``open_data``."""

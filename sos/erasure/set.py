@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ..domain.body import Body, BodyStream
 from ..domain.errors import DriveFault, NoSuchKey, ReadQuorumLost
@@ -91,6 +92,9 @@ class ErasureSet:
             self._reads.end(ticket)
             raise
         return _Registered(stream, self._reads, ticket)
+
+    def hold(self) -> Callable[[], None]:
+        return partial(self._reads.end, self._reads.begin())
 
     def _bad(self, drive: int, data_id: bytes) -> None:
         self._on_bad(self.number, drive, data_id)

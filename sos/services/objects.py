@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 
 import msgspec
 
@@ -254,22 +255,14 @@ class Objects:
     @staticmethod
     def _chain(located: Located, parts: Sequence[PartRecord], start: int, length: int) -> BodyStream:
         """The range of a multipart object as the parts that it touches. Inline parts are read at once: unlike extents,
-        they go as soon as the object is replaced.
+        they go as soon as the object is replaced. The extents are held from now on: the last may be opened in hours.
         """
-        openers: list[Callable[[], BodyStream]] = []
-        handle, at, end = located.handle, 0, start + length
-        for part in parts:
-            low, high = max(start - at, 0), min(end - at, part.size)
-            at += part.size
-            if low >= high or part.data is None:
-                continue
-            ref, span = part.data, high - low
-            if ref.volume:
-                openers.append(lambda ref=ref, low=low, span=span: handle.open_data(ref, low, span))  # type: ignore[misc]
-            else:
-                data = handle.read_inline(ref, low, span)
-                openers.append(lambda data=data: BytesStream(data))  # type: ignore[misc]
-        return ChainStream(openers, length)
+        release = located.handle.hold()
+        try:
+            return ChainStream(_openers(located.handle, parts, start, length), length, release)
+        except BaseException:
+            release()
+            raise
 
     async def _started(self, opened: Opened) -> Opened:
         """Produce the first batch: what cannot be read must fail before the status line."""
@@ -326,6 +319,22 @@ class Objects:
             if opened.stream is not None:
                 opened.stream.close()
         return done, opened.found
+
+
+def _openers(handle: SetHandle, parts: Sequence[PartRecord], start: int, length: int) -> list[Callable[[], BodyStream]]:
+    openers: list[Callable[[], BodyStream]] = []
+    at, end = 0, start + length
+    for part in parts:
+        low, high = max(start - at, 0), min(end - at, part.size)
+        at += part.size
+        if low >= high or part.data is None:
+            continue
+        ref, span = part.data, high - low
+        if ref.volume:
+            openers.append(partial(handle.open_data, ref, low, span))
+        else:
+            openers.append(partial(BytesStream, handle.read_inline(ref, low, span)))
+    return openers
 
 
 def manifest_of(snapshot: Snapshot, record: ObjectRecord) -> Sequence[PartRecord]:

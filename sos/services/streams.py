@@ -33,10 +33,14 @@ class ChainStream:
 
     :param openers: make the streams; called in the thread that reads
     :param length: bytes of all of them together
+    :param release: called when it is closed, perhaps more than once
     """
 
-    def __init__(self, openers: Sequence[Callable[[], BodyStream]], length: int) -> None:
+    def __init__(
+        self, openers: Sequence[Callable[[], BodyStream]], length: int, release: Callable[[], None] = lambda: None
+    ) -> None:
         self._openers = deque(openers)
+        self._release = release
         self._open: BodyStream | None = None
         self.length = length
 
@@ -57,6 +61,7 @@ class ChainStream:
         if self._open is not None:
             self._open.close()
             self._open = None
+        self._release()
 
 
 class CopyBody:
