@@ -11,7 +11,7 @@ import pytest
 
 from sos.domain import checksums
 from sos.domain.conditions import Conditions
-from sos.meta import queries
+from sos.meta import keys, queries
 from sos.meta.proposals import Done, Refused, UpdateHave
 from sos.meta.records import CounterRecord, PartRecord
 from sos.meta.rows import open_row
@@ -176,13 +176,21 @@ def test_healing_reaches_a_part_of_a_manifest() -> None:
     upload_id, parts = uploaded(owner)
     record = owner.done(owner.complete(b"k", upload_id, parts)).record
     assert record is not None and parts[1].data is not None
-    heal = UpdateHave(
-        request_id=b"", bucket_id=7, key=b"k", order=record.order, data_id=parts[1].data.data_id, have=1 << 8
-    )
-    owner.done(heal)
+    ids = (parts[1].data.data_id,)
+    owner.done(UpdateHave(request_id=b"", bucket_id=0, table="manifests", row=record.manifest, data_ids=ids, have=1 << 8))
     manifest = queries.manifest(owner.view, record.manifest)
     assert manifest is not None
     assert [part.data.have for part in manifest.parts if part.data] == [15, 15 | 1 << 8, 15]
+
+
+def test_healing_reaches_a_part_of_an_upload_under_way() -> None:
+    owner = Deciding()
+    upload_id, parts = uploaded(owner)
+    assert parts[1].data is not None
+    row, ids = keys.part_row(7, upload_id, 2), (parts[1].data.data_id,)
+    owner.done(UpdateHave(request_id=b"", bucket_id=0, table="parts", row=row, data_ids=ids, have=1 << 8))
+    healed = [part.data.have for part in queries.parts(owner.view, 7, upload_id) if part.data]
+    assert healed == [15, 15 | 1 << 8, 15]
 
 
 def test_an_upload_id_is_used_once() -> None:

@@ -205,12 +205,14 @@ def test_healing_adds_to_have() -> None:
     order = owner.order
     owner.done(owner.put(b"k"))
     assert first.record.data is not None
-    heal = UpdateHave(request_id=b"", bucket_id=7, key=b"k", order=order, data_id=first.record.data.data_id, have=8)
+    row, ids = keys.version_row(keys.row_key(7, b"k"), order), (first.record.data.data_id,)
+    heal = UpdateHave(request_id=b"", bucket_id=0, table="versions", row=row, data_ids=ids, have=8)
     owner.done(heal)
     found = queries.version(owner.view, 7, b"k", made.version_id)
     assert found is not None and found[0].data is not None and found[0].data.have == 11
-    assert owner.refused(msgspec.structs.replace(heal, order=99)) == "NoSuchVersion"
-    assert owner.refused(msgspec.structs.replace(heal, data_id=owner.id16())) == "NoSuchVersion"
+    assert owner.refused(msgspec.structs.replace(heal, table="current", row=row[:-8])) == "NoSuchVersion"
+    assert owner.refused(msgspec.structs.replace(heal, row=row[:-1] + b"\xff")) == "NoSuchVersion"
+    assert owner.refused(msgspec.structs.replace(heal, data_ids=(owner.id16(),))) == "NoSuchVersion"
     audit(owner.view, [7])
 
 

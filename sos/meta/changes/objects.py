@@ -6,10 +6,9 @@ import msgspec
 
 from ...domain.conditions import NO_CONDITIONS, Conditions, check_write
 from ...domain.errors import InvalidArgument, MethodNotAllowed, NoSuchBucket, NoSuchKey, NoSuchVersion
-from .. import queries
 from ..keys import NULL_VERSION
-from ..proposals import DeleteObject, Done, PutObject, UpdateHave, UpdateObject
-from ..records import BucketRecord, DataRef, Kind, Manifest, ObjectRecord
+from ..proposals import DeleteObject, Done, PutObject, UpdateObject
+from ..records import BucketRecord, Kind, ObjectRecord
 from .draft import Draft
 from .locks import check_new, check_removal, check_update
 from .versions import Versions, new_version_id
@@ -133,31 +132,3 @@ def update_object(draft: Draft, proposal: UpdateObject) -> Done:
     return Done(
         seq=draft.order, version_id=new.version_id, versioned=versioned, etag=new.etag, existed=True, record=new
     )
-
-
-def update_have(draft: Draft, proposal: UpdateHave) -> Done:
-    """:raises NoSuchVersion: the version is gone, or does not hold this payload"""
-    versions = Versions(draft, proposal.key)
-    record = versions.by_order(proposal.order)
-    if record is None:
-        raise NoSuchVersion()
-    if record.data is not None and record.data.data_id == proposal.data_id:
-        versions.replace(msgspec.structs.replace(record, data=_with_have(record.data, proposal.have)))
-    else:
-        _update_part(draft, record, proposal)
-    return Done(seq=draft.order, version_id=record.version_id, existed=True)
-
-
-def _update_part(draft: Draft, record: ObjectRecord, proposal: UpdateHave) -> None:
-    manifest = queries.manifest(draft.view, record.manifest) if record.manifest else None
-    parts = list(manifest.parts) if manifest is not None else []
-    for i, part in enumerate(parts):
-        if part.data is not None and part.data.data_id == proposal.data_id:
-            parts[i] = msgspec.structs.replace(part, data=_with_have(part.data, proposal.have))
-            draft.put("manifests", record.manifest, Manifest(tuple(parts)))
-            return
-    raise NoSuchVersion()
-
-
-def _with_have(data: DataRef, have: int) -> DataRef:
-    return msgspec.structs.replace(data, have=data.have | have)
