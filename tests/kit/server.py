@@ -71,6 +71,7 @@ class Server:
     :param drives: how many, or the paths themselves (patterns are allowed)
     :param env: added to the environment
     :param arguments: more flags
+    :param module: run instead of the product's, to change a constant before it starts
     """
 
     def __init__(
@@ -80,8 +81,10 @@ class Server:
         workers: int = 2,
         env: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
+        module: str = "sos.cli.main",
     ) -> None:
         self.path = path
+        self._module = module
         self.paths = [str(path / f"d{i + 1}") for i in range(drives)] if isinstance(drives, int) else list(drives)
         self.workers = workers
         self.port = 0
@@ -94,7 +97,7 @@ class Server:
 
     def launch(self) -> Server:
         """Start without waiting."""
-        command = [sys.executable, "-m", "sos.cli.main", "server", "--address", f"127.0.0.1:{self.port}"]
+        command = [sys.executable, "-m", self._module, "server", "--address", f"127.0.0.1:{self.port}"]
         command += ["--workers", str(self.workers), *self._arguments, *self.paths]
         own = {"MINIO_ROOT_USER": USER, "MINIO_ROOT_PASSWORD": PASSWORD, "PYTHONPATH": str(ROOT)}
         self._started_at = self._log.stat().st_size if self._log.exists() else 0

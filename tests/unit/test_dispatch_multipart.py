@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from sos.domain import checksums
+from sos.s3.handlers import multipart
+from sos.s3.xml import requests
 from tests.kit.surface import Answer, Surface
 
 BIG = bytes(5 * 1024 * 1024)
@@ -307,3 +310,18 @@ def test_long_completions_are_answered_in_time(monkeypatch: pytest.MonkeyPatch) 
     late = s3.loop.run_until_complete(settle(failed))
     assert late.startswith(b"<Error><Code>NoSuchKey</Code>")
     s3.close()
+
+
+def test_long_documents_are_parsed_beside_the_loop(s3: Surface, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10,000 parts take a tenth of a second to parse: other requests go on meanwhile."""
+    threads: list[bool] = []
+
+    def watched(document: bytes) -> object:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return requests.parse_complete(document)
+
+    monkeypatch.setattr(multipart, "parse_complete", watched)
+    upload = begin(s3)
+    for count in (1, 10_000):
+        assert complete(s3, upload, [(number, "0" * 32) for number in range(1, count + 1)]).code == "InvalidPart"
+    assert threads == [True, False]

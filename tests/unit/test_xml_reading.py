@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -117,3 +118,25 @@ def test_any_bytes_are_parsed_or_refused(noise: bytes) -> None:
             parse_delete(document)
         except Refusal as refusal:
             assert refusal.code is Code.MalformedXML
+
+
+@pytest.mark.parametrize(
+    ("parse", "root", "entry", "most"),
+    [
+        (parse_delete, "Delete", "<Object><Key>a</Key></Object>", 1000),
+        (parse_complete, "CompleteMultipartUpload", "<Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>", 10_000),
+    ],
+)
+def test_parsing_stops_at_one_entry_too_many(parse: Any, root: str, entry: str, most: int) -> None:
+    """P05: eight mebibytes of entries cost no more than the most that are allowed."""
+    parse(f"<{root}>{entry * most}</{root}>".encode())
+    with pytest.raises(Refusal):
+        parse(f"<{root}>{entry * (most + 1)}</{root}>".encode())
+    document = f"<{root}>{entry * (8_000_000 // len(entry))}</{root}>".encode()
+    tracemalloc.start()
+    with pytest.raises(Refusal) as caught:
+        parse(document)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.code is Code.MalformedXML
+    assert peak < 32 * 1024 * 1024

@@ -79,7 +79,7 @@ async def delete_objects(call: Call) -> Reply:
         raise AccessDenied()  # before the document is read
     if "content-md5" not in headers and not any(n.startswith("x-amz-checksum-") for n, _ in headers.items):
         raise Refusal(Code.MissingContentMD5)
-    wanted = parse_delete(await call.document())
+    wanted = await call.parsed(parse_delete)
     if not 1 <= len(wanted.object) <= KEYS_MAX:
         raise Refusal(Code.MalformedXML)
     bucket = await call.bucket_record()

@@ -74,7 +74,7 @@ async def upload_part(call: Call) -> Reply:
 
 async def complete_multipart_upload(call: Call) -> Reply:
     """S3: CompleteMultipartUpload."""
-    document = parse_complete(await call.document(object_checksums=False))
+    document = await call.parsed(parse_complete, object_checksums=False)
     if not 1 <= len(document.part) <= PARTS_MAX:
         raise Refusal(Code.MalformedXML)
     numbers = [part.number for part in document.part]

@@ -2,12 +2,14 @@
 
 1. The bytes are bounded by whoever reads the body; nothing here holds more than the document's own content.
 2. A document type declaration is refused at its first byte: no entities, no external references.
-3. An element that the struct does not name, a second one of a single element, text between elements, or a value out
-   of its bounds is MalformedXML; parsing stops there, so neither depth nor size of what follows matters.
+3. An element that the struct does not name, a second one of a single element, one more than may be repeated, text
+   between elements, or a value out of its bounds is MalformedXML; parsing stops there, so neither depth nor size of what
+   follows matters.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -28,11 +30,13 @@ class Shape:
     :param value: what the text of a leaf means
     :param children: elements allowed inside, None for a leaf
     :param many: may be repeated; collected into a list
+    :param most: how often
     """
 
     value: Callable[[str], Any] = str
     children: dict[str, Shape] | None = None
     many: bool = False
+    most: int = sys.maxsize
 
 
 @dataclass(slots=True)
@@ -58,7 +62,7 @@ def _shape(described: inspect.Type) -> Shape:
         described = next(t for t in described.types if not isinstance(t, inspect.NoneType))
     if isinstance(described, inspect.VarTupleType):
         inner = _shape(described.item_type)
-        return Shape(inner.value, inner.children, True)
+        return Shape(inner.value, inner.children, True, described.max_length or sys.maxsize)
     if isinstance(described, inspect.StructType):
         return Shape(children={f.encode_name: _shape(f.type) for f in described.fields})
     return Shape(_VALUES[type(described)])
@@ -104,7 +108,7 @@ class _Builder:
         name = name.rpartition(" ")[2]
         parent = self._stack[-1]
         shape = (parent.shape.children or {}).get(name)
-        if shape is None or (name in parent.values and not shape.many):
+        if shape is None or (name in parent.values and (not shape.many or len(parent.values[name]) >= shape.most)):
             raise malformed()
         self._stack.append(_Open(name, shape))
 

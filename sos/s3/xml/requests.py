@@ -35,7 +35,7 @@ class ObjectIdentifier(
 
 
 class Delete(Struct, rename="pascal"):
-    object: tuple[ObjectIdentifier, ...] = ()
+    object: Annotated[tuple[ObjectIdentifier, ...], Meta(max_length=1000)] = ()
     quiet: bool = False
 
 
@@ -75,7 +75,7 @@ class CompletedPart(
 
 
 class CompleteMultipartUpload(Struct, rename="pascal"):
-    part: tuple[CompletedPart, ...] = ()
+    part: Annotated[tuple[CompletedPart, ...], Meta(max_length=10_000)] = ()
 
 
 class Tag(Struct, rename="pascal"):
