@@ -113,8 +113,8 @@ class _Body:
         """The client still waits for 100 Continue: it may send the body or not, so the connection cannot be kept."""
         return self._expects
 
-    def _begin(self) -> None:
-        """The first thing wanted of the body: a client that asked for leave gets it, unless it went ahead."""
+    def proceed(self) -> None:
+        """The body is wanted: a client that asked for leave gets it, once, unless it went ahead."""
         if self._expects:
             self._expects = False
             if not self._wire.buffer:
@@ -206,7 +206,7 @@ class FixedBody(_Body):
         """At least one byte unless the body has ended (then empty), at most ``most``."""
         if not self.left or most <= 0:
             return b""
-        self._begin()
+        self.proceed()
         buffer = self._wire.buffer
         if not buffer and self._raw:
             data = await self._receive_some(min(most, self.left, PIECE_BYTES))
@@ -223,7 +223,7 @@ class FixedBody(_Body):
         total = sum(map(len, wanted))
         if total > self.left:
             raise IncompleteBody()
-        self._begin()
+        self.proceed()
         if self._wire.buffer:
             self.left -= self._pour(wanted, total)
         if self._raw and wanted:
@@ -335,7 +335,7 @@ class ChunkedBody(_Body):
 
     async def _in_chunk(self) -> bool:
         """Make sure that the buffer begins with payload; False at the end of the body."""
-        self._begin()
+        self.proceed()
         if self._chunk == 0 and self.unread:
             await self._size_line()
         if not self.unread:

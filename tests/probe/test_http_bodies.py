@@ -313,6 +313,20 @@ def test_continue_is_sent_when_the_body_is_wanted(server: HttpServer, size: int)
         assert client.get(b"/").status == 200
 
 
+@pytest.mark.parametrize("status", [200, 412])
+def test_an_empty_body_is_continued_too(server: HttpServer, status: int) -> None:
+    """As AWS does: its command line client hangs on its next request otherwise."""
+
+    async def ignore_body(request: Request) -> Reply:
+        return Reply(status)
+
+    server.handler = ignore_body
+    with server.connect() as client:
+        for _ in range(2):
+            put(client, b"", b"Expect: 100-continue", length=0)
+            assert [client.answer().status, client.answer().status] == [100, status]
+
+
 def test_no_continue_for_a_client_that_did_not_wait(server: HttpServer) -> None:
     with server.connect() as client:
         put(client, b"hello", b"Expect: 100-continue")
