@@ -135,6 +135,13 @@ class InvalidPartOrder(StoreError): ...
 class InvalidStorageClass(StoreError): ...
 
 
+class MalformedPolicy(StoreError):
+    """A policy document that cannot be stored; the message says what is wrong with it."""
+
+
+class PolicyTooLarge(StoreError): ...
+
+
 class NotImplementedHere(StoreError):
     """A part of the S3 API that this server does not offer; ``detail['what']`` names it."""
 

@@ -94,6 +94,7 @@ class Code(Enum):
     MalformedDate = 400, "Invalid date format header, expected to be in ISO8601, RFC1123 or RFC1123Z time format."
     MalformedPOSTRequest = 400, "The body of your POST request is not well-formed multipart/form-data."
     MalformedPolicy = 400, "Policy has invalid resource."
+    PolicyTooLarge = 400, "Policy exceeds the maximum allowed document size."
     MalformedTrailerError = 400, "The request contained trailing data that was not well-formed."
     MalformedXML = (
         400,
@@ -236,6 +237,8 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.InvalidPart: (Code.InvalidPart, ""),
     domain.InvalidPartOrder: (Code.InvalidPartOrder, ""),
     domain.InvalidStorageClass: (Code.InvalidStorageClass, ""),
+    domain.MalformedPolicy: (Code.MalformedPolicy, ""),
+    domain.PolicyTooLarge: (Code.PolicyTooLarge, ""),
     domain.NotImplementedHere: (Code.NotImplemented, ""),
     domain.NoSuchUser: (Code.XMinioAdminNoSuchUser, ""),
     domain.NoSuchGroup: (Code.XMinioAdminNoSuchGroup, ""),
