@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
-from sos.base.pages import Pages
 from sos.domain.errors import WriteQuorumLost
 from sos.meta.proposals import AnyProposal, Done, Outcome
 from sos.worker.jobs import Jobs
@@ -29,9 +28,10 @@ class Swept:
 
 
 def jobs_over(submit: Any, executor: ThreadPoolExecutor, drives: OwnedSet, done: list[int]) -> Jobs:
-    one = SimpleNamespace(number=0, view=None, submit=submit)
-    jobs = Jobs([one], [0], [], Pages(1, 1), executor, 0, [], lambda: None)  # type: ignore[list-item]
-    jobs._sweeps[0] = Swept(drives, done)  # type: ignore[assignment]
+    jobs = Jobs.__new__(Jobs)  # a sweep needs nothing else of it
+    jobs._sets = [SimpleNamespace(submit=submit)]  # type: ignore[list-item]
+    jobs._sweeps = {0: Swept(drives, done)}  # type: ignore[dict-item]
+    jobs._executor = executor
     return jobs
 
 
