@@ -201,9 +201,12 @@ class Objects:
             return []
         located = await locate(self._pools, bucket, found.key, found.record.version_id or None)
         try:
-            return list(manifest_of(located.snapshot, found.record))
+            manifest = queries.manifest(located.snapshot, found.record.manifest)
         finally:
             located.snapshot.close()
+        if manifest is None:
+            raise NoSuchKey()
+        return list(manifest.parts)
 
     async def open(
         self,

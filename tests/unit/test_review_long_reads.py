@@ -8,14 +8,17 @@ from types import SimpleNamespace
 import pytest
 
 from sos.base.pages import PULSE_OLDEST_READ, Pages
-from sos.domain.errors import ReadQuorumLost
+from sos.domain.errors import NoSuchKey, ReadQuorumLost
 from sos.erasure.reads import OpenReads
 from sos.erasure.set import ErasureSet, SetIdentity
 from sos.erasure.writer import WriterLimits
-from sos.meta.records import DataRef, PartRecord
+from sos.meta.records import DataRef, Kind, ObjectRecord, PartRecord
 from sos.services.locate import Located
 from sos.services.objects import Objects
+from sos.services.types import Found
+from tests.kit.owned_set import BUCKET, OwnedSet
 from tests.kit.staging import FULL, KEY, Rig, rig
+from tests.kit.system_set import ServedSet
 
 PARTS = [b"a" * 5000, b"b" * 5000, b"c" * 5000]
 
@@ -66,3 +69,18 @@ def test_a_reply_that_cannot_be_made_holds_nothing() -> None:
         with pytest.raises(ReadQuorumLost):
             Objects._chain(located, [lost], 0, 5)
         assert pages.pulse(0, PULSE_OLDEST_READ) == 0
+
+
+def test_the_parts_of_an_object_that_was_removed_meanwhile() -> None:
+    """Its list of parts went with it: that is no damage."""
+
+    async def run() -> None:
+        drives = OwnedSet()
+        async with drives.owner() as owner:
+            only = ServedSet(drives, owner)
+            objects = Objects(SimpleNamespace(candidates=lambda *_: [only]), None)  # type: ignore[arg-type]
+            record = ObjectRecord(1, b"", Kind.OBJECT, 15, 0, "e", manifest=bytes(15) + b"1", parts=3)
+            with pytest.raises(NoSuchKey):
+                await objects.parts_of(BUCKET, Found(b"key", record, True))
+
+    asyncio.run(run())
