@@ -1,0 +1,161 @@
+"""Accounts: tenants of one deployment. Root's own account is always there and has no row; who needs no other never sees
+one."""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+
+from ...domain.errors import AccountExists, AccountNotEmpty, InvalidArgument, NoSuchAccount
+from ...erasure.handle import Snapshot
+from ...meta import iam, rows
+from ...meta.iam import ACCOUNT_CHARS, ROOT_ACCOUNT, AccountRecord, KeyKind, KeyRecord
+from ...meta.records import BucketRecord
+from . import rules
+from .context import Realm
+from .store import Change, read, scan
+from .users import drop_children
+
+#: The owner that MinIO clients know; the root account's.
+ROOT_CANONICAL_ID = "02d6176db174dc93cb1b899f7c6078f08654445fe8cf1b6ce98d8855f66bdbf4"
+ROOT_NAME = "minio"
+
+
+class Accounts:
+    """The service. For the deployment's root alone."""
+
+    def __init__(self, realm: Realm) -> None:
+        self._realm = realm
+
+    def root(self) -> AccountRecord:
+        """The root account as a record."""
+        return AccountRecord(ROOT_ACCOUNT, ROOT_NAME, ROOT_CANONICAL_ID, self._realm.root_user, 0)
+
+    async def add(
+        self, name: str, access_key: str, secret: str, email: str = "", quota_bytes: int = 0
+    ) -> AccountRecord:
+        """Make an account with the key of its root.
+
+        :raises AccountExists, CredentialsTaken, InvalidAccessKey, InvalidSecretKey, InvalidArgument
+        """
+        _check(name, email, quota_bytes)
+        rules.check_user(access_key)
+        rules.check_secret(secret)
+        sealed, now = self._realm.seal(access_key, secret), self._realm.clock()
+
+        def plan(change: Change) -> AccountRecord:
+            account = str(secrets.randbelow(9 * 10 ** (ACCOUNT_CHARS - 1)) + 10 ** (ACCOUNT_CHARS - 1))
+            record = AccountRecord(account, name, secrets.token_hex(32), access_key, now, email, quota_bytes)
+            if name == ROOT_NAME or change.document(iam.account_name_row(name)) is not None:
+                raise AccountExists(account=name)
+            if change.document(iam.account_row(account)) is not None:
+                raise AccountExists("An account number was drawn twice; try again.")
+            self._realm.require_free(change, access_key)
+            change.put(iam.account_name_row(name), account.encode())
+            change.put(iam.account_row(account), record)
+            change.put(
+                iam.key_row(access_key), KeyRecord(access_key, KeyKind.ACCOUNT_ROOT, account, "", b"", sealed, now)
+            )
+            return record
+
+        return await self._realm.store.change(plan)
+
+    async def get(self, account: str) -> AccountRecord:
+        """By id or by name. :raises NoSuchAccount:"""
+
+        def look(snapshot: Snapshot) -> AccountRecord | None:
+            if account in (ROOT_ACCOUNT, ROOT_NAME):
+                return self.root()
+            number = read(snapshot, iam.account_name_row(account)) or account.encode()
+            document = read(snapshot, iam.account_row(number.decode()))
+            return None if document is None else iam.decode(document, AccountRecord)
+
+        found = await self._realm.store.read(look)
+        if found is None:
+            raise NoSuchAccount(account=account)
+        return found
+
+    async def every(self) -> list[AccountRecord]:
+        """All but root's, by id."""
+
+        def look(snapshot: Snapshot) -> list[AccountRecord]:
+            return [iam.decode(document, AccountRecord) for _, document in scan(snapshot, b"iam/account/")]
+
+        return await self._realm.store.read(look)
+
+    async def update(
+        self,
+        account: str,
+        *,
+        disabled: bool | None = None,
+        quota_bytes: int | None = None,
+        email: str | None = None,
+        secret: str | None = None,
+    ) -> AccountRecord:
+        """Change what is given; in force at once for all keys of the account.
+
+        :param account: id or name
+        :param secret: of its root
+        :raises NoSuchAccount, InvalidArgument, InvalidSecretKey
+        """
+        known = await self.get(account)
+        _check(known.name, email or "", quota_bytes or 0)
+        if secret is not None:
+            rules.check_secret(secret)
+        wanted = {"disabled": disabled, "quota_bytes": quota_bytes, "email": email}
+        sealed = None if secret is None else self._realm.seal(known.root_key, secret)
+
+        def plan(change: Change) -> AccountRecord:
+            record = _require(change, known.account)
+            record = msgspec.structs.replace(record, **{k: v for k, v in wanted.items() if v is not None})
+            change.put(iam.account_row(record.account), record)
+            key = change.get(iam.key_row(record.root_key), KeyRecord) if sealed is not None else None
+            if key is not None and sealed is not None:
+                change.put(iam.key_row(record.root_key), msgspec.structs.replace(key, sealed=sealed))
+            return record
+
+        return await self._realm.store.change(plan)
+
+    async def remove(self, account: str) -> None:
+        """Remove an account that has no users, groups, policies and buckets left; the keys of its root go with it.
+
+        :raises NoSuchAccount, AccountNotEmpty
+        """
+        known = await self.get(account)
+
+        def plan(change: Change) -> bool:
+            record = _require(change, known.account)
+            for prefix in (iam.user_row, iam.group_row, iam.policy_row):
+                if not change.require_vacant(prefix(record.account, "")):
+                    raise AccountNotEmpty(account=record.name)
+            if any(bucket.owner == record.account for bucket in _buckets(change.snapshot)):
+                raise AccountNotEmpty(account=record.name)
+            if not drop_children(change, record.account, ""):
+                return False
+            change.drop(iam.account_row(record.account))
+            change.drop(iam.account_name_row(record.name))
+            change.drop(iam.key_row(record.root_key))
+            return True
+
+        while not await self._realm.store.change(plan):
+            continue
+
+
+def _require(change: Change, account: str) -> AccountRecord:
+    record = change.get(iam.account_row(account), AccountRecord)
+    if record is None:
+        raise NoSuchAccount(account=account)
+    return record
+
+
+def _check(name: str, email: str, quota_bytes: int) -> None:
+    fits = len(name.encode()) <= rules.NAME_BYTES_MAX and name.isprintable() and name == name.strip()
+    if not name or not fits or name.isdigit():
+        raise InvalidArgument("The name of an account must be printable, of at most 220 bytes, and not a number.")
+    if len(email) > 254 or not email.isprintable() or quota_bytes < 0:
+        raise InvalidArgument("The e-mail address or the quota of the account is invalid.")
+
+
+def _buckets(snapshot: Snapshot) -> list[BucketRecord]:
+    return [rows.open_row(key, value, BucketRecord) for key, value in snapshot.scan("buckets", b"", None)]
