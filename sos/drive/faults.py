@@ -7,6 +7,11 @@ import os
 
 from ..domain.errors import DriveFault, DriveFull
 
+
+class VolumeLost(DriveFault):
+    """A volume is not there, or ends too early: its shards are lost, the drive is not."""
+
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

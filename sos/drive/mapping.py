@@ -20,9 +20,8 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 
-from ..domain.errors import DriveFault
 from .descriptor import Descriptor
-from .faults import fault_of
+from .faults import VolumeLost, fault_of
 from .layout import volume_name
 from .libc import MADV_DONTNEED, MADV_POPULATE_READ, address_of, madvise
 
@@ -129,10 +128,12 @@ class Mappings:
             try:
                 size = os.fstat(fd).st_size
                 if size < stop:
-                    raise DriveFault(f"{self._path}: volume {name} ends at {size}, before {stop}", path=self._path)
+                    raise VolumeLost(f"{self._path}: volume {name} ends at {size}, before {stop}", path=self._path)
                 return Mapping(fd, size)
             finally:
                 os.close(fd)
+        except FileNotFoundError as error:
+            raise VolumeLost(f"{self._path}: no volume {name}", path=self._path) from error
         except OSError as error:
             raise fault_of(error, f"map {name}", self._path) from error
 

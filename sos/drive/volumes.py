@@ -20,7 +20,7 @@ from contextlib import suppress
 from ..domain.errors import DriveFault, DriveFull
 from .descriptor import Descriptor, File
 from .engine import Space
-from .faults import fault_of
+from .faults import VolumeLost, fault_of
 from .layout import UNIT_BYTES, VOLUME_BYTES, volume_name, volume_number
 from .libc import FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, fallocate
 from .mapping import Mappings
@@ -188,8 +188,10 @@ class Volumes:
             while done < length:
                 count = os.preadv(file.fd, [view[done:]], offset + done)
                 if count == 0:
-                    raise DriveFault(f"{self._path}: volume {name} ends before {offset + length}", path=self._path)
+                    raise VolumeLost(f"{self._path}: volume {name} ends before {offset + length}", path=self._path)
                 done += count
+        except FileNotFoundError as error:
+            raise VolumeLost(f"{self._path}: no volume {name}", path=self._path) from error
         except OSError as error:
             raise fault_of(error, f"read {name} at {offset}", self._path) from error
         return view.toreadonly()

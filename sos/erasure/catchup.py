@@ -13,11 +13,16 @@ U4  The mark holds the position up to which the drive's log and rows follow the 
     an interrupted copy goes on from there.
 U5  ``inline`` holds each drive's own shards: a copied record that refers to inline data makes the shard be rebuilt,
     unless the drive has it: a data id never names two payloads.
+U6  A drive that missed operations may lack their shards, in volumes and in ``inline``. The transaction that brings it
+    back says so in row ``heal`` of ``local``; the row goes when all of them have been rebuilt (``heal.py``).
+U7  A row of ``extents`` that a drive loses takes the blocks with it: the others punched them while it was away. Not so
+    a row that only the drive's undone operations made: whoever proposed one of those may still propose it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -27,7 +32,7 @@ from ..domain.errors import DriveBehind, DriveFault, StoreError
 from ..drive.engine import TABLES, DriveEngine, Group, Position, ReadTxn, Row
 from ..meta import keys
 from ..meta.records import DataRef, LogEntry, Manifest, PartRecord, UndoRecord
-from ..meta.rows import open_object, open_row, seal
+from ..meta.rows import open_extent, open_object, open_row, seal
 from .protocol import Report, last_common
 
 #: A gap of at most this many operations is closed in one transaction.
@@ -37,6 +42,7 @@ STEP_OPERATIONS = 512
 STEP_ROWS = 512
 
 SYNCING = b"syncing"
+HEAL = b"heal"
 COPIED_TABLES = tuple(table for table in TABLES if table not in ("local", "inline"))
 NOWHERE = Position(0, 0)
 
@@ -52,6 +58,16 @@ class Mark(msgspec.Struct, array_like=True, frozen=True):
 
     epoch: int
     seq: int
+
+
+class HealMark(msgspec.Struct, array_like=True, frozen=True):
+    """Value of ``local/heal``: operations after ``seq`` may have left the drive without shards.
+
+    :param blank: the drive was replaced: nothing that ``have`` says of it counts
+    """
+
+    seq: int
+    blank: bool = False
 
 
 class Target(NamedTuple):
@@ -92,6 +108,28 @@ def log_entries(txn: ReadTxn, after: int, upto: int) -> Iterator[LogEntry]:
     """Entries with after < sequence <= upto."""
     for key, value in txn.scan("oplog", keys.log_row(after + 1), keys.log_row(upto + 1)):
         yield open_row(key, value, LogEntry)
+
+
+def heal_mark(txn: ReadTxn) -> HealMark | None:
+    """What a drive says of the shards that it lacks.
+
+    :raises BadRow: the row cannot be read
+    """
+    value = txn.get("local", HEAL)
+    return None if value is None else open_row(HEAL, value, HealMark)
+
+
+def heal_row(mark: HealMark) -> Row:
+    return Row("local", HEAL, seal(HEAL, mark))
+
+
+def _lacking_since(target: Target, mine: ReadTxn, seq: int) -> Row:
+    """The mark of a drive that missed what came after ``seq``, joined with the one that it has."""
+    blank = not target.engine.voting()
+    old = heal_mark(mine)
+    if old is not None:
+        seq, blank = min(seq, old.seq), blank or old.blank
+    return heal_row(HealMark(seq, blank))
 
 
 def follows(mine: ReadTxn) -> Position:
@@ -135,13 +173,17 @@ def join(target: Target, open_source: Source, frees: bool = False) -> Position:
         if after is None:
             raise DriveBehind("the log is too short", path=target.engine.path)
         was = follows(mine)
-        changed = touched(mine, after.seq, was.seq) | touched(source, after.seq, source.last.seq)
+        undone = touched(mine, after.seq, was.seq)
+        changed = undone | touched(source, after.seq, source.last.seq)
         rows, own = copy_keys(target, mine, source, changed)
         rows += _copy_log(source, after.seq, source.last.seq)
         rows += _drop_log(mine, log_first(source), source.last.seq)
         if mine.get("local", SYNCING) is not None:
             own.append(Row("local", SYNCING, None))
+        if source.last.seq > after.seq:
+            own.append(_lacking_since(target, mine, after.seq))
         target.engine.apply(Group(target.epoch, mine.last, source.last, rows, own, frees))
+        _punch_dropped(target, mine, [row for row in rows if (row.table, row.key) not in undone])
         return source.last
 
 
@@ -179,6 +221,7 @@ def _begin(target: Target, open_source: Source, whole: bool) -> bool:
             rows, own = copy_keys(target, mine, source, touched(mine, after.seq, was.seq))
             rows += [Row("oplog", keys.log_row(seq), None) for seq in range(after.seq + 1, was.seq + 1)]
         own.append(_mark(after or NOWHERE))
+        own.append(_lacking_since(target, mine, after.seq if after is not None else 0))
         target.engine.apply(Group(target.epoch, mine.last, NOWHERE, rows, own))
         return after is None
 
@@ -187,8 +230,20 @@ def _mark(at: Position) -> Row:
     return Row("local", SYNCING, seal(SYNCING, Mark(at.epoch, at.seq)))
 
 
-def _step(target: Target, rows: list[Row], own: list[Row]) -> None:
+def _step(target: Target, mine: ReadTxn | None, rows: list[Row], own: list[Row]) -> None:
     target.engine.apply(Group(target.epoch, NOWHERE, NOWHERE, rows, own))
+    if mine is not None:
+        _punch_dropped(target, mine, rows)
+
+
+def _punch_dropped(target: Target, mine: ReadTxn, rows: Iterable[Row]) -> None:
+    """Give the blocks of extents back whose rows have just been deleted (U7)."""
+    for table, key, value in rows:
+        if table != "extents" or value is not None or (old := mine.get(table, key)) is None:
+            continue
+        volume, offset = keys.extent_place(key)
+        with suppress(DriveFault):  # what stays allocated is found by the sweep
+            target.engine.punch(volume, offset, open_extent(key, old).length)
 
 
 def _copy_tables(target: Target, open_source: Source) -> Iterator[None]:
@@ -201,7 +256,7 @@ def _copy_tables(target: Target, open_source: Source) -> Iterator[None]:
         while start is not None:
             yield
             start = _copy_range(target, open_source, table, start)
-    _step(target, [], [_mark(began)])
+    _step(target, None, [], [_mark(began)])
 
 
 def _copy_range(target: Target, open_source: Source, table: str, start: bytes) -> bytes | None:
@@ -215,10 +270,10 @@ def _copy_range(target: Target, open_source: Source, table: str, start: bytes) -
         have = {key: value for key, value in present if stop is None or key < stop}
         rows = [Row(table, key, None) for key in have if key not in wanted]
         if table == "inline":
-            _step(target, [], rows)  # what is missing came with the records that refer to it
+            _step(target, None, [], rows)  # what is missing came with the records that refer to it
             return stop
         rows += [Row(table, key, value) for key, value in wanted.items() if have.get(key) != value]
-        _step(target, rows, _own_shards(target, mine, table, wanted))
+        _step(target, mine, rows, _own_shards(target, mine, table, wanted))
         return stop
 
 
@@ -234,7 +289,7 @@ def _replay(target: Target, open_source: Source) -> bool:
         rows, own = copy_keys(target, mine, source, touched(source, after.seq, upto))
         rows += _copy_log(source, after.seq, upto)
         own.append(_mark(Position(log_entry(source, upto).epoch, upto)))
-        _step(target, rows, own)
+        _step(target, mine, rows, own)
         return True
 
 
@@ -276,7 +331,15 @@ def inline_refs(table: str, key: bytes, value: bytes) -> list[DataRef]:
 
     :raises BadRow: the row cannot be read
     """
-    return [ref for ref in _refs(table, key, value) if ref is not None and ref.volume == 0]
+    return [ref for ref in refs_of(table, key, value) if ref.volume == 0]
+
+
+def refs_of(table: str, key: bytes, value: bytes) -> list[DataRef]:
+    """The payloads that a row refers to.
+
+    :raises BadRow: the row cannot be read
+    """
+    return [ref for ref in _refs(table, key, value) if ref is not None]
 
 
 def _refs(table: str, key: bytes, value: bytes) -> list[DataRef | None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..domain.body import Body, BodyStream, Digests
+from ..domain.errors import DriveFault
 from ..meta.proposals import AnyProposal, Outcome
 from ..meta.records import DataRef
 
@@ -53,6 +54,9 @@ class SetHandle(Protocol):
 
         :raises ReadQuorumLost: no drive can serve it in time
         """
+
+    def distrust(self, snapshot: Snapshot, error: DriveFault) -> None:
+        """A row of the snapshot's drive is bad: read elsewhere from now on, and have the drive copied anew."""
 
     async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
         """Have the owner decide and commit. Retried with the same request ids while the owner is replaced.

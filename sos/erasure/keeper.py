@@ -6,6 +6,7 @@ It sleeps while every drive is in sync. A drive that cannot be brought back is t
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .owner import Owner
 
 T = TypeVar("T")
+log = logging.getLogger("sos.erasure.keeper")
 
 RECOVER_PAUSE_S_MIN = 0.1
 RECOVER_PAUSE_S_MAX = 5.0
@@ -157,6 +159,8 @@ class Keeper:
                 await self._call(member, ANSWER_S_MAX, member.open.set_voting, epoch, True)
             member.joined(owner.last)
             owner.publish()
+        log.info("set %d: drive %d is back in sync", owner.number, member.index + 1)
+        owner.on_lacking()
 
     def _check(self, epoch: int) -> None:
         if not self._owner.serving or self._owner.epoch != epoch:

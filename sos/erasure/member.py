@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ..domain.errors import DriveFault
 from ..drive.engine import DriveEngine, Position
+from .catchup import HEAL
 from .lane import Lane
 from .protocol import DriveState
 
@@ -16,14 +17,15 @@ T = TypeVar("T")
 
 #: A drive that was late is given the short deadline for this long.
 LATE_MEMORY_S = 600.0
-RETRY_S_MAX = 30.0
+RETRY_S_MAX = 5.0
 
 
 class Member:
     """One drive: its state, its thread, and when to try it again.
 
     ``busy`` is a call that was not waited for to its end: nothing else is asked of the drive until it is over.
-    ``failed`` tells that it has to be opened anew before it can be trusted with anything.
+    ``failed`` tells that it has to be opened anew before it can be trusted with anything, ``marked`` that it is known to
+    hold the mark of shards that it lacks (``catchup.HealMark``).
     """
 
     def __init__(self, index: int, engine: DriveEngine | None, retry_s_min: float = 1.0) -> None:
@@ -33,6 +35,7 @@ class Member:
         self.last = Position(0, 0)
         self.damaged = False
         self.failed = engine is None
+        self.marked = False
         self.reason = "" if engine is not None else "no drive"
         self.retry_at = 0.0
         self._retry_s_min = self._pause_s = retry_s_min
@@ -66,6 +69,15 @@ class Member:
         self._busy = self._lane.run(call, *args)
         return self._busy
 
+    def is_marked(self) -> bool:
+        """Whether the drive says that it lacks shards. On the loop: one row."""
+        if not self.marked:
+            try:
+                self.marked = _has_mark(self.open)
+            except DriveFault:
+                return False  # its answer to the next group will tell
+        return self.marked
+
     def joined(self, last: Position) -> None:
         self.state, self.last, self.reason = DriveState.IN_SYNC, last, ""
         self.damaged = self.failed = False
@@ -74,7 +86,7 @@ class Member:
     def leave(self, reason: str, late: bool = False) -> None:
         """Out of the mask; tried again later, after a pause that doubles while it fails."""
         self.state = DriveState.OUT if self.engine is not None else DriveState.ABSENT
-        self.reason, self.failed = reason, True
+        self.reason, self.failed, self.marked = reason, True, False
         if late:
             self._late_at = time.monotonic()
         self.retry_at = time.monotonic() + self._pause_s
@@ -108,3 +120,11 @@ def _answer(index: int, future: asyncio.Future[Any]) -> Any:
     if isinstance(error, DriveFault):
         return error
     raise error
+
+
+def _has_mark(engine: DriveEngine) -> bool:
+    txn = engine.begin_read()
+    try:
+        return txn.get("local", HEAL) is not None
+    finally:
+        txn.close()

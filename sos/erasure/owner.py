@@ -13,6 +13,7 @@ O6  Nothing is written and no timer runs while there is nothing to commit and al
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,11 +25,14 @@ from ..drive.engine import DriveEngine, Position, ReadTxn
 from ..meta.proposals import AnyProposal, Outcome, Refused
 from ..meta.records import DataRef
 from . import catchup, protocol
+from .doubts import Doubts
 from .keeper import Keeper
 from .member import Member
 from .pending import NOTHING, BucketOf, Decide, Pending, Place, Ticket, decode_outcome
 from .protocol import DriveState, Report, Verdict
 from .recovery import Recovered, Recovery
+
+log = logging.getLogger("sos.erasure.owner")
 
 #: Tables whose change makes every worker read again, and the generation that tells them.
 GENERATIONS = {"buckets": (GEN_BUCKETS,), "sys": (GEN_IAM, GEN_CONFIG)}
@@ -83,6 +87,7 @@ class Owner:
     :param k, m: data and parity shards of the set's default class: they give the write quorum
     :param reopen: opens the drive at an index anew (in the drive's thread), None while it cannot; without it a failed
         drive is tried again as it is
+    :param on_lacking: told when a drive in sync may lack shards (``heal.py``)
     :param rebuild_inline: the shard of inline data for a drive, from the others (in the drive's thread)
     """
 
@@ -98,6 +103,7 @@ class Owner:
         *,
         prepare: Callable[[], Awaitable[None]] = nothing_to_prepare,
         reopen: Callable[[int], DriveEngine | None] | None = None,
+        on_lacking: Callable[[], None] = lambda: None,
         rebuild_inline: catchup.Rebuild = no_rebuild,
         clock: Callable[[], int] = time.time_ns,
         limits: Limits | None = None,
@@ -111,6 +117,9 @@ class Owner:
         self._prepare = prepare
         self.rebuild = rebuild_inline
         self.reopen = reopen
+        self.on_lacking = on_lacking
+        #: drive → the last operation committed without its shard, since this owner began
+        self.lacking: dict[int, int] = {}
         self.turn = asyncio.Lock()
         self.serving = False
         self.reason = "starting"
@@ -125,6 +134,8 @@ class Owner:
         self._outcomes: dict[bytes, bytes] = {}
         self._times_ns: deque[int] = deque(maxlen=TIMES_KEPT)
         self._keeper = Keeper(self)
+        self._doubts = Doubts(self)
+        self.doubt_drive = self._doubts.doubt
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life -------------------------------------------------------------------------------------------
@@ -143,18 +154,35 @@ class Owner:
         while self._queue and self.serving:
             await asyncio.wait([ticket.future for ticket in self._queue])
         self.serving = False
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._doubts.tasks()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._fail_queue()
         for member in self.members:
             member.close()
 
-    def drop_drive(self, index: int, reason: str) -> None:
-        """Take a drive out of the mask because a reader or a stager found it failing; it is tried again later."""
-        if self.serving and self.members[index].in_sync:
-            self.leave(self.members[index], reason)
-            self.publish()
+    def drop_drive(self, index: int, reason: str, damaged: bool = False) -> None:
+        """Take a drive out of the mask because a reader or a stager found it failing; it is tried again later.
+
+        :param damaged: rows of its index are bad: it is copied whole before it returns
+        """
+        member = self.members[index]
+        if not (self.serving and member.in_sync):
+            return
+        if damaged and sum(other.in_sync for other in self.members) <= self.quorum:
+            # a set without one row of one replica is better than one that takes no writes
+            log.error("set %d: drive %d stays although it is damaged: %s", self.number, index + 1, reason)
+            return
+        member.damaged = member.damaged or damaged
+        self.leave(member, reason)
+
+    def leave_suspects(self) -> None:
+        """The supervisor took drives out: a worker died of them. Touch them no more."""
+        suspects = self._pages.suspects(self.number)
+        for member in self.members if suspects else ():
+            if suspects >> member.index & 1 and member.in_sync:
+                self.leave(member, "a worker died of it")
 
     # -- callers ----------------------------------------------------------------------------------------
 
@@ -191,6 +219,7 @@ class Owner:
             await asyncio.sleep(0)
 
     async def _commit_next(self) -> None:
+        self.leave_suspects()
         places = self._take()
         try:
             if any(ticket.proposals[index].bucket_id for ticket, index in places):
@@ -271,13 +300,13 @@ class Owner:
                 failed.append((member, fault))
                 continue
             for broken, problem in failed:
-                self._expel(broken, problem)
+                self.expel(broken, problem)
             return decided
         if failed and all(isinstance(fault, BadRow) for _, fault in failed):
             # the same row is bad everywhere: not a drive's fault, and no reason to stop the whole set
             return self._refuse_unreadable(places, full, failed[0][1])
         for broken, problem in failed:
-            self._expel(broken, problem)
+            self.expel(broken, problem)
         return None
 
     def _refuse_unreadable(self, places: list[Place], full: bool, fault: DriveFault) -> Pending | None:
@@ -330,7 +359,7 @@ class Owner:
     async def _write(self, pending: Pending) -> Verdict:
         """Apply a group on each drive in sync, in the drives' threads. WAIT: all were full, nothing changed."""
         sent = [member for member in self.members if member.in_sync]
-        groups = pending.groups([member.index for member in sent])
+        groups = pending.groups([member.index for member in sent], self._unmarked(pending.lacking, sent))
         began = time.monotonic_ns()
         calls = {member.run(member.open.apply, groups[member.index]): member for member in sent}
         verdict = Verdict.WAIT
@@ -343,6 +372,14 @@ class Owner:
                 _, waiting = await asyncio.wait(waiting, timeout=patience / 1e9, return_when=asyncio.FIRST_COMPLETED)
         self._times_ns.append(time.monotonic_ns() - began)
         return self._settle(pending, calls, verdict)
+
+    def _unmarked(self, lacking: int, sent: Sequence[Member]) -> list[int]:
+        """Drives in sync that a payload of the group goes without, and that do not say yet that they lack shards."""
+        found = []
+        for member in sent if lacking else ():
+            if lacking >> member.index & 1 and not member.is_marked():
+                found.append(member.index)
+        return found
 
     def _judge(self, calls: dict[asyncio.Future[None], Member], elapsed_ns: int) -> Verdict:
         accepted = sum(call.done() and call.exception() is None for call in calls)
@@ -371,7 +408,7 @@ class Owner:
             if not call.done():
                 self.leave(member, "late", late=True)
             elif (error := call.exception()) is not None:
-                self._expel(member, error)
+                self.expel(member, error)
             else:
                 member.last = pending.last
                 holders.append(member)
@@ -380,16 +417,24 @@ class Owner:
             self._publish_group(pending)
         return verdict
 
-    def _expel(self, member: Member, error: BaseException) -> None:
+    def expel(self, member: Member, error: BaseException) -> None:
+        """Out of the mask because a call failed; an error that is no drive's is raised."""
         if not isinstance(error, DriveFault):
             raise error
         member.damaged = member.damaged or isinstance(error, BadRow)
         self.leave(member, f"{error.name}: {error}")
 
     def leave(self, member: Member, reason: str, late: bool = False) -> None:
-        """Out of the mask; published with the next state."""
+        """Out of the mask, and at once out of the published one, whatever becomes of the group under way."""
+        log.warning("set %d: drive %d leaves: %s", self.number, member.index + 1, reason)
         member.leave(reason, late)
+        self._unpublish(1 << member.index)
         self._keeper.wake()
+
+    def _unpublish(self, drives: int) -> None:
+        state = self._pages.set_state(self.number)
+        if state.mask & drives:
+            self._pages.publish(self.number, state._replace(mask=state.mask & ~drives))
 
     # -- publishing ---------------------------------------------------------------------------------------
 
@@ -403,9 +448,18 @@ class Owner:
         if pending.trimmed:
             self._log_first = pending.trimmed.stop
         self.publish()
+        self._note_lacking(pending)
         for table in pending.view.tables() & GENERATIONS.keys():
             for word in GENERATIONS[table]:
                 self._pages.bump(word)
+
+    def _note_lacking(self, pending: Pending) -> None:
+        left_out = [m for m in self.members if m.in_sync and pending.lacking >> m.index & 1]
+        for member in left_out:
+            member.marked = True
+            self.lacking[member.index] = pending.last.seq
+        if left_out:
+            self.on_lacking()
 
     def _answer(self, pending: Pending) -> None:
         self._outcomes.update(pending.fresh)
@@ -454,6 +508,7 @@ class Owner:
 
     def _publish_readable(self, reports: Sequence[Report]) -> None:
         """Without a write quorum: let readers have what no later authority can lack (``protocol.readable``)."""
+        self._unpublish(~protocol.mask_of(report.drive for report in reports))
         found = protocol.readable(reports, self._stable)
         state = self._pages.set_state(self.number)
         if found is not None and found.last.seq >= state.committed:
@@ -469,6 +524,7 @@ class Owner:
                 self._pages.bump(word)
         self.serving, self._lost = True, False
         self._served.set()
+        self.on_lacking()
 
     def step_down(self, reason: str) -> None:
         """No more groups under this epoch: a quorum was lost, or a drive promised another. The keeper recovers."""
@@ -482,3 +538,4 @@ class Owner:
             ticket.fail(WriteQuorumLost(set=self.number))
         self._queue.clear()
         self._queued = 0
+

@@ -10,10 +10,11 @@ import msgspec
 from ..domain.errors import StorageFull
 from ..drive.engine import Group, Position, ReadTxn, Row
 from ..meta import keys
-from ..meta.proposals import AnyProposal, Done, Outcome, Refused
+from ..meta.proposals import AnyProposal, Done, Outcome, PutObject, PutPart, Refused
 from ..meta.records import BucketRecord, LogEntry
 from ..meta.rows import seal
 from ..meta.transitions import Decision
+from .catchup import HealMark, heal_row
 from .overlay import Overlay
 
 Decide = Callable[[Overlay, "BucketRecord | None", AnyProposal, int, int], Decision]
@@ -62,6 +63,8 @@ class Pending:
         self.view = Overlay(base)
         self.answers: list[tuple[Ticket, int, Outcome]] = []
         self.fresh: dict[bytes, bytes] = {}
+        #: mask of drives that lack a shard of some payload in the group
+        self.lacking = 0
         self.frees = True
         self.trimmed = range(0)
         self._now_ns = now_ns
@@ -92,6 +95,7 @@ class Pending:
                 outcome = Refused(StorageFull.__name__)
             else:
                 self._take(proposal.request_id, decision)
+                self.lacking |= _lacking(proposal)
         self.answers.append((ticket, index, outcome))
 
     def repeat(self, place: Place, outcome: Outcome) -> None:
@@ -116,15 +120,30 @@ class Pending:
         self._log.append(Row("oplog", key, seal(key, entry)))
         self.fresh[request_id] = outcome
 
-    def groups(self, drives: Sequence[int]) -> dict[int, Group]:
-        """The transaction of each drive; ``trimmed`` are sequences to delete from the log."""
+    def groups(self, drives: Sequence[int], marked: Sequence[int] = ()) -> dict[int, Group]:
+        """The transaction of each drive; ``trimmed`` are sequences to delete from the log.
+
+        :param marked: drives that are to be marked as lacking shards from here on
+        """
         rows = self.view.rows() + self._log + [Row("oplog", keys.log_row(seq), None) for seq in self.trimmed]
         return {
-            drive: Group(self.epoch, self.expect, self.last, rows, self._own_rows(drive), self.frees) for drive in drives
+            drive: Group(self.epoch, self.expect, self.last, rows, self._own_rows(drive, drive in marked), self.frees)
+            for drive in drives
         }
 
-    def _own_rows(self, drive: int) -> list[Row]:
-        return [Row("inline", key, shards[drive]) for key, shards in self._shards.items() if shards[drive]]
+    def _own_rows(self, drive: int, marked: bool) -> list[Row]:
+        rows = [Row("inline", key, shards[drive]) for key, shards in self._shards.items() if shards[drive]]
+        return [*rows, heal_row(HealMark(self.expect.seq))] if marked else rows
+
+
+def _lacking(proposal: AnyProposal) -> int:
+    """The drives that did not get their shard of a proposal's payload."""
+    data = proposal.record.data if isinstance(proposal, PutObject) else None
+    if isinstance(proposal, PutPart):
+        data = proposal.part.data
+    if data is None or not data.volume:
+        return 0
+    return ((1 << (data.k + data.m)) - 1) & ~data.have
 
 
 class _Nothing:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..domain.errors import DriveFault, ReadQuorumLost
 from ..drive.engine import DriveEngine
+from ..drive.faults import VolumeLost
 from ..meta.records import DataRef
 from .codec import codec_for
 from .digest import BadShard, digest, open_inline, seal_inline, shard_key, unit_digests
@@ -19,6 +20,12 @@ from .extent import read_footer, write_footer
 from .geometry import DIGEST_BYTES, UNIT, WRITE_BYTES, Geometry, drive_of, inline_length, reserve_target, shard_of
 
 OnBad = Callable[[int, bytes], None]
+OnFault = Callable[[int, DriveFault], None]
+
+
+class DriveGone(DriveFault):
+    """A drive is not open now, or has failed this reader before."""
+
 
 #: Payload bytes of a batch; the first is smaller, so that the reply starts early.
 BATCH_BYTES = 2 * 1024 * 1024
@@ -28,8 +35,12 @@ BATCH_FIRST_BYTES = 1024 * 1024
 class _Shard:
     """One shard on its drive: its digests are loaded once, what it gives is verified."""
 
-    def __init__(self, engine: DriveEngine, ref: DataRef, geometry: Geometry, number: int, key: bytes) -> None:
-        self._engine = engine
+    def __init__(
+        self, engines: Sequence[DriveEngine | None], ref: DataRef, geometry: Geometry, number: int, key: bytes
+    ) -> None:
+        self._engines = engines
+        self._drive = drive_of(ref.data_id, number, geometry.n)
+        self._failed: DriveEngine | None = None
         self._ref = ref
         self._geometry = geometry
         self._number = number
@@ -59,7 +70,15 @@ class _Shard:
         return self._digests
 
     def _get(self, at: int, length: int) -> memoryview:
-        view = self._engine.read(self._ref.volume, self._ref.offset + at, length)
+        engine = self._engines[self._drive]
+        # one that failed is not asked again, but a drive that was opened anew since then is
+        if engine is None or engine is self._failed:
+            raise DriveGone("not open", drive=self._drive)
+        try:
+            view = engine.read(self._ref.volume, self._ref.offset + at, length)
+        except DriveFault:
+            self._failed = engine
+            raise
         if len(view) != length:
             raise BadShard("the extent ends early")
         return view
@@ -71,6 +90,7 @@ class ExtentReader:
     :param engines: the drives of the set by position
     :param usable: mask of drives that may be read
     :param leave_out: a shard that is not to be read (it is being rebuilt)
+    :param on_fault: told of drives that could not be read, though they may have what was asked for
     """
 
     def __init__(
@@ -81,10 +101,12 @@ class ExtentReader:
         deployment_key: bytes,
         on_bad: OnBad,
         leave_out: int = -1,
+        on_fault: OnFault | None = None,
     ) -> None:
         self.geometry = Geometry.of(ref)
         self._ref = ref
         self._on_bad = on_bad
+        self._on_fault = on_fault
         self._reported: set[int] = set()
         self._shards: dict[int, _Shard] = {}
         self._cache: dict[tuple[int, int, int], memoryview | None] = {}
@@ -92,10 +114,9 @@ class ExtentReader:
         readable = usable & ref.have
         for number in range(self.geometry.n):
             drive = drive_of(ref.data_id, number, self.geometry.n)
-            engine = engines[drive]
-            if engine is not None and readable >> drive & 1 and number != leave_out:
+            if readable >> drive & 1 and number != leave_out:
                 key = shard_key(deployment_key, ref.data_id, number)
-                self._shards[number] = _Shard(engine, ref, self.geometry, number, key)
+                self._shards[number] = _Shard(engines, ref, self.geometry, number, key)
 
     def units(self, stripe: int, shard: int, start: int, stop: int) -> memoryview:
         """Whole units of a block, from its drive or from the other shards.
@@ -124,9 +145,12 @@ class ExtentReader:
         except BadShard:
             # other blocks of it may be good
             self._report(number)
-        except DriveFault:
-            del self._shards[number]
+        except DriveGone:
+            return None
+        except DriveFault as fault:
             self._report(number)
+            if self._on_fault is not None and not isinstance(fault, VolumeLost):
+                self._on_fault(drive_of(self._ref.data_id, number, self.geometry.n), fault)
         return None
 
     def _report(self, number: int) -> None:
@@ -195,11 +219,12 @@ def open_extent(
     start: int,
     length: int,
     on_bad: OnBad,
+    on_fault: OnFault | None = None,
 ) -> ExtentStream:
     """A stream of ``length`` payload bytes from ``start``; nothing is read before the first batch is asked for."""
     if start < 0 or length < 0 or start + length > ref.size:
         raise ValueError(f"bytes {start} to {start + length} of {ref.size}")
-    return ExtentStream(ExtentReader(engines, ref, usable, deployment_key, on_bad), start, length)
+    return ExtentStream(ExtentReader(engines, ref, usable, deployment_key, on_bad, on_fault=on_fault), start, length)
 
 
 # -- inline payloads ----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 
 from ..domain.body import Body, BodyStream
@@ -12,7 +13,7 @@ from ..domain.errors import DriveFault, NoSuchKey, ReadQuorumLost
 from ..meta.proposals import AnyProposal, Outcome
 from ..meta.records import DataRef
 from ..placement.parity import with_drives_gone
-from .handle import Staged
+from .handle import Snapshot, Staged
 from .reader import open_extent, read_inline, rebuild_inline
 from .reads import OpenReads
 from .view import SetSnapshot, SetView
@@ -20,6 +21,20 @@ from .writer import SetWriter
 
 Submit = Callable[[Sequence[AnyProposal]], Awaitable[list[Outcome]]]
 ParityOf = Callable[[str], tuple[int, int]]
+
+
+class Finding(StrEnum):
+    """What a worker has found of a drive.
+
+    FAILED: a write or a sync failed. DOUBTFUL: a read failed, perhaps of one sector only. DAMAGED: rows are bad.
+    """
+
+    FAILED = "failed"
+    DOUBTFUL = "doubtful"
+    DAMAGED = "damaged"
+
+
+OnFault = Callable[[int, int, Finding, DriveFault], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class ErasureSet:
     :param submit: brings proposals to the owner: in this worker, or through the mesh
     :param geometry: storage class → (k, m)
     :param on_bad: told (set, drive, data id) of every shard that failed its digest
+    :param on_fault: told (set, drive, what, error) of drives that readers found failing
     """
 
     def __init__(
@@ -54,6 +70,7 @@ class ErasureSet:
         geometry: ParityOf,
         reads: OpenReads,
         on_bad: Callable[[int, int, bytes], None],
+        on_fault: OnFault | None = None,
     ) -> None:
         self.number = identity.number
         self.pool = identity.pool
@@ -64,6 +81,7 @@ class ErasureSet:
         self._geometry = geometry
         self._reads = reads
         self._on_bad = on_bad
+        self._on_fault = on_fault
 
     def snapshot_now(self) -> SetSnapshot | None:
         return self.view.snapshot_now()
@@ -86,7 +104,7 @@ class ErasureSet:
         ticket = self._reads.begin()
         try:
             stream = open_extent(
-                self.view.engines, ref, self.view.usable(), self._identity.deployment_key, start, length, self._bad
+                self.view.engines, ref, self.view.usable(), self._identity.deployment_key, start, length, self._bad, self._doubt
             )
         except BaseException:
             self._reads.end(ticket)
@@ -95,6 +113,16 @@ class ErasureSet:
 
     def hold(self) -> Callable[[], None]:
         return partial(self._reads.end, self._reads.begin())
+
+    def _doubt(self, drive: int, error: DriveFault) -> None:
+        if self._on_fault is not None:
+            self._on_fault(self.number, drive, Finding.DOUBTFUL, error)
+
+    def distrust(self, snapshot: Snapshot, error: DriveFault) -> None:
+        if isinstance(snapshot, SetSnapshot):
+            self.view.shun(snapshot.drive)
+            if self._on_fault is not None:
+                self._on_fault(self.number, snapshot.drive, Finding.DAMAGED, error)
 
     def _bad(self, drive: int, data_id: bytes) -> None:
         self._on_bad(self.number, drive, data_id)

@@ -17,13 +17,15 @@ from collections.abc import Iterator, Sequence
 
 from ..base.pages import Pages, SetState
 from ..domain.errors import DriveFault, ReadQuorumLost
-from ..drive.engine import DriveEngine, ReadTxn
+from ..drive.engine import DriveEngine, Position, ReadTxn
 from ..meta.records import DataRef
 
 #: How long a request waits for an owner that is being replaced or for a commit that is being published.
 WAIT_S_MAX = 10.0
 #: Waits start with one turn of the loop and grow to this.
 POLL_S_MAX = 0.005
+#: For the owner to take a damaged drive out and copy it anew.
+SHUN_S = 5.0
 
 
 class SetSnapshot:
@@ -39,8 +41,18 @@ class SetSnapshot:
         self.get = txn.get
         self.scan = txn.scan
 
+    @property
+    def last(self) -> Position:
+        return self._txn.last
+
     def close(self) -> None:
         self._txn.close()
+
+    def __enter__(self) -> SetSnapshot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class SetView:
@@ -56,13 +68,30 @@ class SetView:
         self.engines = engines
         self._pages = pages
         self._turn = turn
+        self._shunned: dict[int, float] = {}
         self._orders: dict[int, tuple[int, ...]] = {}
 
     def state(self) -> SetState:
         """The published state with the drives left out that this worker cannot use."""
         state = self._pages.set_state(self.number)
-        suspects = self._pages.suspects(self.number)
-        return state._replace(mask=state.mask & ~suspects) if suspects else state
+        apart = self._pages.suspects(self.number)
+        if self._shunned:
+            apart |= self._shunned_mask()
+        return state._replace(mask=state.mask & ~apart) if apart else state
+
+    def healing(self) -> int:
+        """Mask of drives in sync that still lack shards."""
+        return self._pages.healing(self.number) & self._pages.set_state(self.number).mask
+
+    def shun(self, drive: int) -> None:
+        """Read from other drives for a while: a row of this one is bad. Not where it is the only one in use."""
+        if self.state().mask & ~(1 << drive):
+            self._shunned[drive] = time.monotonic() + SHUN_S
+
+    def _shunned_mask(self) -> int:
+        now_s = time.monotonic()
+        self._shunned = {drive: until_s for drive, until_s in self._shunned.items() if until_s > now_s}
+        return sum(1 << drive for drive in self._shunned)
 
     def usable(self) -> int:
         """Mask of drives whose data may be read."""
@@ -85,7 +114,11 @@ class SetView:
             txn = self._begin(drive)
             if txn is None:
                 continue
-            last, now = txn.last, self.state()
+            try:
+                last, now = txn.last, self.state()
+            except DriveFault:
+                txn.close()
+                continue  # its own position cannot be read
             if now.epoch == state.epoch and now.mask >> drive & 1 and state.committed <= last.seq <= now.committed:
                 return SetSnapshot(txn, drive)
             txn.close()

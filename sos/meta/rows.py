@@ -47,6 +47,11 @@ def open_row(key: bytes, value: bytes, kind: type[T]) -> T:
     return record
 
 
+def is_sealed(key: bytes, value: bytes) -> bool:
+    """Whether a stored value is what was written under ``key``."""
+    return xxh3_64_digest(key + value[:-8]) == value[-8:]
+
+
 _decode_object = msgspec.msgpack.Decoder(ObjectRecord).decode
 
 

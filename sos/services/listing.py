@@ -14,16 +14,19 @@ import asyncio
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
+from ..domain.errors import BadRow
 from ..erasure.handle import SetHandle, Snapshot
 from ..meta import keys, queries
 from ..meta.records import BucketRecord, ObjectRecord, UploadRecord
-from ..meta.rows import open_object, open_row
+from ..meta.rows import is_sealed, open_object, open_row
 from ..meta.walk import Bound, Item, View, after, at, inside, walk
+from .locate import DRIVES_TRIED_MAX
 from .types import Page, UploadsPage
 
 P = TypeVar("P", Page, UploadsPage)
@@ -33,6 +36,8 @@ P = TypeVar("P", Page, UploadsPage)
 NEAR_KEYS = 8
 #: The least a set is asked for at once.
 BATCH_MIN = 16
+#: Tables that listings read.
+TABLES = ("current", "versions", "uploads")
 
 Rows = Callable[[Bound], Iterator[Item]]
 """The rows of one set from a bound on, in byte order of the keys. A common prefix is an item with an empty row key."""
@@ -326,18 +331,35 @@ class Listing:
         return await self._run(partial(list_uploads, scope, key_marker, upload_marker, most))
 
     async def _run(self, page: Callable[[Sequence[View]], P]) -> P:
-        """Make a page in a thread. The thread ends by itself when the caller is cancelled, and only then the snapshots
-        are closed."""
+        """Make a page, on other drives where a row cannot be read."""
+        for _ in range(DRIVES_TRIED_MAX - 1):
+            with suppress(BadRow):
+                return await self._make(page)
+        return await self._make(page)
+
+    async def _make(self, page: Callable[[Sequence[View]], P]) -> P:
+        """In a thread, which ends by itself when the caller is cancelled; only then the snapshots are closed."""
         snapshots = await self._snapshots()
 
         def make() -> P:
             try:
                 return page(snapshots)
+            except BadRow as error:
+                self._distrust(snapshots, error)
+                raise
             finally:
                 _close(snapshots)
 
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._executor, make))
+
+    def _distrust(self, snapshots: Sequence[Snapshot], error: BadRow) -> None:
+        """Tell the set whose snapshot holds the bad row."""
+        row = bytes.fromhex(str(error.detail.get("row", "")))
+        for handle, snapshot in zip(self._sets, snapshots, strict=True):
+            values = (snapshot.get(table, row) for table in TABLES)
+            if any(value is not None and not is_sealed(row, value) for value in values):
+                handle.distrust(snapshot, error)
 
     async def _snapshots(self) -> list[Snapshot]:
         snapshots: list[Snapshot] = []

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..domain.errors import MethodNotAllowed, NoSuchKey, NoSuchVersion
+from ..domain.errors import DriveFault, MethodNotAllowed, NoSuchKey, NoSuchVersion
 from ..erasure.handle import SetHandle, Snapshot
 from ..meta import queries
 from ..meta.records import BucketRecord, ObjectRecord
 from .pools import Pools
+
+#: Drives of a set on which a bad row is looked for elsewhere.
+DRIVES_TRIED_MAX = 4
 
 
 @dataclass(slots=True)
@@ -28,20 +31,35 @@ def _look(snapshot: Snapshot, bucket_id: int, key: bytes, version: bytes | None)
     return found if found is not None else (None, False)
 
 
+async def _locate_in(handle: SetHandle, bucket_id: int, key: bytes, version: bytes | None) -> Located:
+    """In one set, on another drive where a row cannot be read."""
+    for tries in range(DRIVES_TRIED_MAX, 0, -1):
+        snapshot = handle.snapshot_now() or await handle.snapshot()
+        try:
+            return Located(handle, snapshot, *_look(snapshot, bucket_id, key, version))
+        except DriveFault as error:
+            handle.distrust(snapshot, error)
+            snapshot.close()
+            if tries == 1:
+                raise
+        except BaseException:
+            snapshot.close()
+            raise
+    raise AssertionError("unreachable")
+
+
 async def locate(pools: Pools, bucket: BucketRecord, key: bytes, version: bytes | None) -> Located:
     """The version of ``key`` (None = the latest, which may be a delete marker), or the first candidate without a record."""
     best: Located | None = None
     for handle in pools.candidates(bucket.bucket_id, key):
-        snapshot = handle.snapshot_now() or await handle.snapshot()
-        record, latest = _look(snapshot, bucket.bucket_id, key, version)
-        found = Located(handle, snapshot, record, latest)
+        found = await _locate_in(handle, bucket.bucket_id, key, version)
         if best is None:
             best = found
         elif _better(found, best):
             best.snapshot.close()
             best = found
         else:
-            snapshot.close()
+            found.snapshot.close()
     assert best is not None
     return best
 

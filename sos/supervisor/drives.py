@@ -29,20 +29,23 @@ class Prepared:
 
     :param formation: as the workers get it; drives that failed on the way are among its unreachable ones
     :param devices: path → number of its device
+    :param locked: paths of the locked drives, in the order of the descriptors
     """
 
     formation: Formation
     devices: dict[str, int]
+    locked: tuple[str, ...] = ()
 
 
-def prepare(layout: Layout) -> tuple[Prepared, list[int]]:
-    """The drives of a layout, and the descriptors that hold their locks.
+def prepare(layout: Layout) -> tuple[Prepared, dict[str, int]]:
+    """The drives of a layout, and the descriptors that hold their locks, by path.
 
     :raises BootFailed: with the reason for the operator
     """
     pools = [[[os.path.abspath(path) for path in one] for one in pool.sets] for pool in layout.pools]
     text, locks = in_child(lambda: _prepare(pools), BOOT_PATIENCE_S, (FormationRefused, DriveLocked))
-    return msgspec.msgpack.decode(text, type=Prepared), locks
+    prepared = msgspec.msgpack.decode(text, type=Prepared)
+    return prepared, dict(zip(prepared.locked, locks, strict=True))
 
 
 def _prepare(pools: Pools) -> tuple[bytes, list[int]]:
@@ -60,22 +63,25 @@ def _prepare(pools: Pools) -> tuple[bytes, list[int]]:
         unreachable={**formation.unreachable, **failed},
         steps=(),
     )
-    return msgspec.msgpack.encode(Prepared(formation, _devices(formation.identities))), locks
+    # the lock of a drive that failed is not kept: it would keep the drive from being unmounted
+    kept = {path: fd for path, fd in locks.items() if path in formation.identities}
+    prepared = Prepared(formation, _devices(formation.identities), tuple(kept))
+    return msgspec.msgpack.encode(prepared), list(kept.values())
 
 
-def _lock(paths: Sequence[str]) -> tuple[list[int], dict[str, str]]:
-    """Locked descriptors, and the drives that failed or did not answer in time.
+def _lock(paths: Sequence[str]) -> tuple[dict[str, int], dict[str, str]]:
+    """Locked descriptors by path, and the drives that failed or did not answer in time.
 
     :raises DriveLocked: another server uses one
     """
-    locks: list[int] = []
+    locks: dict[str, int] = {}
     failed = dict.fromkeys(paths, "does not answer")
     taken: list[DriveLocked] = []
 
     def one(path: str) -> None:
         try:
             os.makedirs(path, exist_ok=True)
-            locks.append(lock_drive(path))
+            locks[path] = lock_drive(path)
             del failed[path]
         except DriveLocked as error:
             taken.append(error)
@@ -93,7 +99,7 @@ def _lock(paths: Sequence[str]) -> tuple[list[int], dict[str, str]]:
         thread.join(max(0.0, end_s - time.monotonic()))
     if taken:
         raise taken[0]
-    return list(locks), dict(failed)
+    return dict(locks), dict(failed)
 
 
 def _devices(paths: Iterable[str]) -> dict[str, int]:

@@ -1,11 +1,12 @@
-"""Which of several drives a worker died of: a child reads each past the page cache.
+"""Which of several drives a worker died of: a child reads each past the page cache, and writes a little.
 
-Used where the pulse page of a dead worker names more than one drive. A device that is gone, or a file system that has
-shut down, fails every such read; a drive that does not answer in time is taken for bad as well.
+A device that is gone, or a file system that has shut down, fails every such read; a drive that does not answer in time,
+or that hangs in writes only, is taken for bad as well.
 """
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import time
@@ -18,11 +19,12 @@ DEATH_S = 0.2
 READ_BYTES = 65_536
 #: Newest volumes of a drive that are sampled.
 VOLUMES_MAX = 16
+PROBE_FILE = "probe"
 
 
 def bad_drives(paths: Sequence[str]) -> list[int]:
     """Indices of the drives that fail or do not answer."""
-    children = [spawn(lambda path=path: _read(path)) for path in paths]  # type: ignore[misc]
+    children = [spawn(lambda path=path: _try(path)) for path in paths]  # type: ignore[misc]
     until_s = time.monotonic() + PATIENCE_S
     return [i for i, child in enumerate(children) if _verdict(child, until_s) != 0]
 
@@ -38,14 +40,25 @@ def _verdict(child: Child, until_s: float) -> int:
     return -1
 
 
-def _read(path: str) -> int:
+def _try(path: str) -> int:
     buffer = mmap.mmap(-1, READ_BYTES)
     try:
         for name in _files(path):
             _sample(name, buffer)
-    except OSError:
-        return 1
+        _write(os.path.join(path, ".sos", PROBE_FILE))
+    except OSError as error:
+        return 0 if error.errno in (errno.ENOSPC, errno.EDQUOT) else 1
     return 0
+
+
+def _write(name: str) -> None:
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, b"probe")
+        os.fsync(fd)
+        os.unlink(name)
+    finally:
+        os.close(fd)
 
 
 def _files(path: str) -> Iterator[str]:
@@ -72,6 +85,6 @@ def _open(name: str) -> int:
     try:
         return os.open(name, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
     except OSError as error:
-        if error.errno != 22:  # EINVAL: a file system without O_DIRECT
+        if error.errno != errno.EINVAL:  # a file system without O_DIRECT
             raise
         return os.open(name, os.O_RDONLY | os.O_CLOEXEC)

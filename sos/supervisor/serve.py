@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .. import __version__
 from ..base.pages import Pages
@@ -26,6 +26,7 @@ from ..worker.tls import Certificates, has_certificates
 from .banner import Facts, banner
 from .boot import BootFailed
 from .drives import Prepared, prepare
+from .locks import DriveLocks
 from .notify import Notifier
 from .probe import bad_drives
 from .sockets import listen
@@ -62,7 +63,7 @@ def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = 
     # before the drives are formed: a server that cannot listen must not have formatted anything
     api = listen(address, workers)
     try:
-        prepared, _locks = prepare(drives)
+        prepared, locks = prepare(drives)
     except BootFailed as error:
         log.critical("%s", error)
         return 1
@@ -79,13 +80,14 @@ def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = 
         offline=[f"{path}: {why}" for path, why in prepared.formation.unreachable.items()],
         warnings=[w for w in (warning, *loaded.warnings, *_warnings(drives, classes, prepared)) if w],
     )
-    return _supervise(settings, workers, prepared.formation, api, facts, lambda: load().settings, worker_main)
+    return _supervise(settings, workers, prepared.formation, locks, api, facts, lambda: load().settings, worker_main)
 
 
 def _supervise(
     settings: Settings,
     workers: int,
     formation: Formation,
+    locked: Mapping[str, int],
     api: Sequence[Sequence[socket.socket]],
     facts: Facts,
     load: Callable[[], Settings],
@@ -93,6 +95,7 @@ def _supervise(
 ) -> int:
     sets = [one for pool in formation.layout for one in pool]
     pages = Pages(workers, len(sets))
+    locks = DriveLocks(pages, sets, locked)
     mesh = listen_mesh(workers)
     # the kernel's form of an abstract name: bytes with a leading NUL
     addresses = [os.fsdecode(sock.getsockname()) for sock in mesh]
@@ -101,7 +104,7 @@ def _supervise(
         for other in (sock for number, socks in enumerate(api) if number != slot for sock in socks):
             other.close()
         context = WorkerContext(
-            slot, workers, incarnation, settings, pages, formation, api[slot], mesh[slot], addresses, load
+            slot, workers, incarnation, settings, pages, formation, api[slot], mesh[slot], addresses, load, dict(locks.held)
         )
         return worker_main(context, tell)
 
@@ -113,6 +116,7 @@ def _supervise(
     hooks = Hooks(
         worker=worker,
         suspect=Suspects(pages, sets, bad_drives).suspect,
+        look=locks.look,
         check=load,
         ready=lambda: _announce(settings, facts),
         stopping=stopping,

@@ -3,8 +3,8 @@
 1. Signal handlers only enqueue; everything happens in :meth:`Supervisor.run`'s one loop.
 2. Listening sockets are made before the first worker and kept until the end.
 3. A death before every worker has served once stops the server with the worker's own words.
-4. Before a worker is started again after a SIGBUS, or after it could not be killed, the drives it was touching are
-   marked for all workers.
+4. Before a worker is started again after a SIGBUS (or its like), or after it could not be killed, the bad ones of the
+   drives that it was touching are marked for all workers.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ RELOAD_S = 10.0
 STOP_GRACE_S = 5.0
 #: A worker that is being replaced does not stop the watchdog for this long.
 WATCHDOG_BOOT_S = 60.0
+#: Signals that a failing drive ends a worker with: a page that cannot be read, or one of an index that is damaged.
+OF_DRIVES = frozenset((signal.SIGBUS, signal.SIGSEGV, signal.SIGABRT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Hooks:
     """What the supervisor calls; plain functions, so that it knows nothing of drives and HTTP.
 
     :param worker: runs in each child: (slot, incarnation, tell) → exit code
-    :param suspect: mark one of these drives; called before a respawn
+    :param suspect: mark the bad ones of these drives, or of all where none is named; called before a respawn
+    :param look: called once a second
     :param check: raises ConfigError where a reload would fail
     :param ready: called once, when all workers serve
     :param stopping: called when no new connection may be queued any more
@@ -55,6 +58,7 @@ class Hooks:
 
     worker: Callable[[int, int, Tell], int]
     suspect: Callable[[Sequence[int], str], None] = lambda drives, why: None
+    look: Callable[[], None] = lambda: None
     check: Callable[[], object] = lambda: None
     ready: Callable[[], None] = lambda: None
     stopping: Callable[[], None] = lambda: None
@@ -192,8 +196,8 @@ class Supervisor:
             self._halt(f"worker {slot.number} failed to start: {why}")
             return
         log.error("worker %d (pid %d) ended: %s", slot.number, child.pid, why)
-        if code == -signal.SIGBUS:
-            self._hooks.suspect(touched(self._pages, slot.number), f"worker {slot.number} died of SIGBUS")
+        if -code in OF_DRIVES:
+            self._hooks.suspect(touched(self._pages, slot.number), f"worker {slot.number} died of {_cause(code)}")
         self._again(slot, code, had_served, why)
 
     def _again(self, slot: Slot, code: int, had_served: bool, why: str) -> None:
@@ -234,6 +238,7 @@ class Supervisor:
     # -- watching ------------------------------------------------------------------------------------
 
     def _look(self, now_s: float) -> None:
+        self._hooks.look()
         for slot in self.slots:
             if slot.phase not in (Phase.BOOTING, Phase.SERVING) or self._stop_at_s is not None:
                 continue

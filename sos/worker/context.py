@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..base.pages import Pages
@@ -27,6 +27,7 @@ class WorkerContext:
     :param mesh_socket: listening unix socket of this slot
     :param mesh_addresses: where each slot's mesh socket listens
     :param load: reads the settings anew; raises ConfigError
+    :param locks: path → descriptor that holds the drive's lock, inherited; to be closed with the drive
     """
 
     slot: int
@@ -39,6 +40,7 @@ class WorkerContext:
     mesh_socket: socket.socket
     mesh_addresses: Sequence[str]
     load: Callable[[], Settings]
+    locks: Mapping[str, int] = field(default_factory=dict)
 
 
 class Running(Protocol):

@@ -36,7 +36,7 @@ class SetHealth:
             readable &= online >= k
             quorum_write = max(quorum_write, write_quorum(k, m))
             quorum_read = max(quorum_read, k)
-            out_of_sync += n - online
+            out_of_sync += n - online + one.view.healing().bit_count()
             defaults &= m == default_parity(n)
         # all drives are this node's: without it nothing would be left
         return ClusterHealth(writable, readable, False, quorum_write, quorum_read, out_of_sync, defaults)

@@ -11,23 +11,25 @@ from contextlib import suppress
 
 from ..base.pages import PULSE_PID, Pages
 from ..domain.errors import StoreError
+from ..erasure.heal import Heal
 from ..erasure.reclaim import Reclaim
 from ..erasure.set import ErasureSet
 from ..erasure.sweep import Sweep, dead_volumes
 from ..mesh.client import MeshClient, PeerFailed, PeerLost
 from ..meta.proposals import DropExtents
-from .drives import SetDrives
 from .submit import TOPIC_FAULT, TOPIC_SWEEP, Fault, SweepCall, encode
 
 log = logging.getLogger("sos.worker.jobs")
 
 #: Between two looks whether a set has changed.
 LOOK_S = 15.0
-#: Between two looks whether a drive is back; a few comparisons.
-DRIVES_LOOK_S = 1.0
+#: Between two looks whether a drive left or is back; a few comparisons.
+DRIVES_LOOK_S = 0.25
 #: What a worker that died had proposed is decided by then.
 SWEEP_AFTER_S = 60.0
 SWEEP_S_MAX = 3600.0
+#: For the drives to list their volumes when a worker starts.
+LIST_S_MAX = 5.0
 FAULT_S_MAX = 5.0
 VOLUME_BYTES = 1 << 30
 
@@ -37,7 +39,8 @@ class Jobs:
 
     :param owned: numbers of the sets that this worker owns
     :param owners: the peer that owns each set
-    :param others: the drives of the sets that other workers own
+    :param looks: called often: they watch the drives
+    :param heals: of the owned sets
     :param reader_check: frees the snapshots of dead workers on the owned sets' drives
     """
 
@@ -49,7 +52,8 @@ class Jobs:
         pages: Pages,
         executor: Executor,
         slot: int,
-        others: Sequence[SetDrives],
+        looks: Sequence[Callable[[], None]],
+        heals: Sequence[Heal],
         reader_check: Callable[[], None],
     ) -> None:
         self._sets = sets
@@ -57,7 +61,7 @@ class Jobs:
         self._executor = executor
         self._slot = slot
         self._pages = pages
-        self._others = others
+        self._looks, self._heals = looks, heals
         self._reader_check = reader_check
         self._reclaims = [(sets[number], Reclaim(sets[number].view, sets[number].submit, pages, executor)) for number in owned]
         self._sweeps = {number: Sweep(sets[number].view, VOLUME_BYTES) for number in owned}
@@ -67,14 +71,17 @@ class Jobs:
         """Before the worker serves: what is there now was written by its predecessors."""
         loop = asyncio.get_running_loop()
         for one in self._sets:
-            dead = await loop.run_in_executor(self._executor, dead_volumes, one.view.engines, self._slot, self._pages.workers)
-            if dead:
-                self._run(self._ask_sweep(one.number, sorted(dead)))
+            looking = loop.run_in_executor(self._executor, dead_volumes, one.view.engines, self._slot, self._pages.workers)
+            # without a drive that hangs; its volumes are looked at by the next worker of the slot
+            with suppress(TimeoutError):
+                if dead := await asyncio.wait_for(asyncio.shield(looking), LIST_S_MAX):
+                    self._run(self._ask_sweep(one.number, sorted(dead)))
         for one, reclaim in self._reclaims:
             self._run(self._reclaim(one, reclaim))
         self._run(self._watch_workers())
-        if self._others:
-            self._run(self._watch_drives())
+        self._run(self._watch_drives())
+        for heal in self._heals:
+            self._run(heal.run())
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -115,12 +122,12 @@ class Jobs:
             await asyncio.sleep(LOOK_S)
 
     async def _watch_drives(self) -> None:
-        """Open here what another worker, the owner, has brought back: until then this one writes a shard less."""
+        """Close here what its owner, in another worker, has given up, and open what it has brought back; as an owner, let
+        go of what the supervisor has taken out."""
         while True:
             await asyncio.sleep(DRIVES_LOOK_S)
-            for drives in self._others:
-                for index in drives.returned():
-                    await asyncio.get_running_loop().run_in_executor(self._executor, drives.take_back, index)
+            for look in self._looks:
+                look()
 
     async def _ask_sweep(self, number: int, volumes: list[int]) -> None:
         """Have the owner of a set look for leaks in volumes that nobody appends to."""
@@ -146,9 +153,9 @@ class Jobs:
         if freed:
             log.info("set %d: %d bytes of unfinished uploads given back", number, freed)
 
-    def tell_fault(self, number: int, drive: int, reason: str) -> None:
+    def tell_fault(self, fault: Fault) -> None:
         """Tell the owner of a set that a drive fails here."""
-        self._run(self._tell(self._owners[number], encode(Fault(number, drive, reason))))
+        self._run(self._tell(self._owners[fault.set], encode(fault)))
 
     @staticmethod
     async def _tell(owner: MeshClient, payload: bytes) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from ..domain.errors import Busy, StoreError, rebuild
+from ..erasure.owner import Owner
+from ..erasure.set import Finding
 from ..mesh.client import MeshClient, PeerFailed, PeerLost
 from ..meta.proposals import AnyProposal, Outcome, Refused
 from ..services.pools import Claim, Claims
@@ -52,6 +54,7 @@ class Fault(msgspec.Struct, array_like=True, frozen=True):
     set: int
     drive: int
     reason: str
+    finding: Finding = Finding.FAILED
 
 
 class SweepCall(msgspec.Struct, array_like=True, frozen=True):
@@ -131,16 +134,24 @@ class ClaimTopic:
 class FaultTopic:
     """Takes word of failing drives."""
 
-    def __init__(self, drop: dict[int, Callable[[int, str], None]]) -> None:
-        self._drop = drop
+    def __init__(self, owners: dict[int, Owner]) -> None:
+        self._owners = owners
 
     async def __call__(self, payload: bytes) -> bytes:
         fault = _fault(payload)
-        drop = self._drop.get(fault.set)
-        if drop is None:
+        owner = self._owners.get(fault.set)
+        if owner is None:
             raise LookupError(f"set {fault.set} is not owned here")
-        drop(fault.drive, fault.reason)
+        take_finding(owner, fault)
         return b""
+
+
+def take_finding(owner: Owner, fault: Fault) -> None:
+    """What an owner does about a drive that a worker found failing."""
+    if fault.finding is Finding.DOUBTFUL:
+        owner.doubt_drive(fault.drive, fault.reason)
+    else:
+        owner.drop_drive(fault.drive, fault.reason, fault.finding is Finding.DAMAGED)
 
 
 class SweepTopic:

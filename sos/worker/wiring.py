@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from ..base.pages import Pages
+from ..base.touch import Touches
 from ..domain.errors import DriveFault
 from ..drive.formation import Formation
 from ..erasure.buffers import BufferPool
+from ..erasure.heal import Heal
 from ..erasure.owner import Owner
 from ..erasure.reads import OpenReads
-from ..erasure.set import ErasureSet, SetIdentity, Submit, shard_rebuilder
+from ..erasure.set import ErasureSet, Finding, SetIdentity, Submit, shard_rebuilder
 from ..erasure.view import SetView
 from ..erasure.writer import SetWriter, WriterLimits, WriterPools, make_drives
 from ..http.limits import Limits
@@ -47,11 +49,13 @@ from .submit import (
     TOPIC_SUBMIT,
     TOPIC_SWEEP,
     ClaimTopic,
+    Fault,
     FaultTopic,
     RemoteOwner,
     SubmitTopic,
     SweepTopic,
     claim_through,
+    take_finding,
 )
 from .tls import Certificates, has_certificates
 
@@ -68,6 +72,7 @@ class Worker:
 
     def __init__(self, context: WorkerContext) -> None:
         self.context = context
+        self.loop = asyncio.get_running_loop()
         self.settings = context.settings
         self.pages: Pages = context.pages
         formation: Formation = context.formation
@@ -75,11 +80,16 @@ class Worker:
         self.put_pool = ThreadPoolExecutor(PUT_THREADS, "put")
         self.get_pool = ThreadPoolExecutor(GET_THREADS, "get")
         self.work_pool = ThreadPoolExecutor(2, "work")
+        # apart from the listings: a drive that hangs in background work must not hold them up
+        self.back_pool = ThreadPoolExecutor(2, "back")
         self.reads = OpenReads(self.pages, context.slot)
+        self.touches = Touches(self.pages, context.slot)
+        self.locks = dict(context.locks)
         share = self.settings.buffers_bytes_max // context.workers
         self.writer_pools = WriterPools(BufferPool(share), self.put_pool)
         self.peers = [MeshClient(address) for address in context.mesh_addresses]
         self.owners: dict[int, Owner] = {}
+        self.heals: list[Heal] = []
         self.drives: list[SetDrives] = []
         self.classes: list[Parities] = []
         self.sets: list[ErasureSet] = []
@@ -105,7 +115,7 @@ class Worker:
     def _build_set(self, number: int, pool: int, paths: list[str]) -> ErasureSet:
         owned = number in owned_by(self.context.slot, self.context.workers, number + 1)
         classes = parities(len(paths), self.settings.storage_class_standard, self.settings.storage_class_rrs)
-        drives = SetDrives(number, paths, self.pages, OpenAs(owned, self.settings.reserve_bytes or None))
+        drives = SetDrives(number, paths, self.pages, self._open_as(number, pool, owned), self.locks)
         view = SetView(number, drives.engines, self.pages, turn=self.context.slot)
         self.drives.append(drives)
         self.classes.append(classes)
@@ -124,7 +134,13 @@ class Worker:
             parity = classes.of(storage_class)
             return len(paths) - parity, parity
 
-        return ErasureSet(identity, view, writer, submit, geometry, self.reads, self._shard_bad)
+        return ErasureSet(identity, view, writer, submit, geometry, self.reads, self._shard_bad, self._found)
+
+    def _open_as(self, number: int, pool: int, owned: bool) -> OpenAs:
+        layout = self.formation.layout
+        place = (pool, number - sum(len(sets) for sets in layout[:pool]))
+        first = sum(len(drives.paths) for drives in self.drives)
+        return OpenAs(owned, self.settings.reserve_bytes or None, self.formation.deployment, place, self.touches, first)
 
     def _own(self, number: int, drives: SetDrives, view: SetView, classes: Parities) -> Submit:
         owner = Owner(
@@ -140,6 +156,7 @@ class Worker:
             rebuild_inline=shard_rebuilder(view, self.formation.key),
         )
         self.owners[number] = owner
+        self.heals.append(Heal(owner, view, self.formation.key, self.pages))
         return owner.submit
 
     def _remote(self, number: int) -> RemoteOwner:
@@ -152,14 +169,23 @@ class Worker:
         return self.buckets.decide_record(bucket_id)
 
     def _drive_failed(self, number: int, drive: int, error: DriveFault) -> None:
-        """A stager or reader of this worker found a drive failing: its owner takes it out of the mask."""
-        log.warning("set %d, drive %s: %s", number, self.drives[number].paths[drive], error)
+        """A stager of this worker found a drive failing: its owner takes it out of the mask."""
+        if number not in self.owners:
+            self.drives[number].failed(drive)
+        self._tell(number, drive, Finding.FAILED, error)
+
+    def _found(self, number: int, drive: int, finding: Finding, error: DriveFault) -> None:
+        """A reader found a drive failing, in any thread."""
+        self.loop.call_soon_threadsafe(self._tell, number, drive, finding, error)
+
+    def _tell(self, number: int, drive: int, finding: Finding, error: DriveFault) -> None:
+        log.warning("set %d, drive %s is %s: %s %s", number, self.drives[number].paths[drive], finding, error, error.detail)
+        fault = Fault(number, drive, str(error) or error.name, finding)
         owner = self.owners.get(number)
         if owner is not None:
-            owner.drop_drive(drive, str(error))
+            take_finding(owner, fault)
         else:
-            self.drives[number].failed(drive)
-            self.jobs.tell_fault(number, drive, str(error))
+            self.jobs.tell_fault(fault)
 
     def _shard_bad(self, number: int, drive: int, data_id: bytes) -> None:
         log.warning("set %d, drive %s: bad shard of %s", number, self.drives[number].paths[drive], data_id.hex())
@@ -178,16 +204,25 @@ class Worker:
         purge = Purge(self.buckets, objects, multipart, listing)
         services = Services(self.buckets, objects, multipart, listing, purge)
         owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
-        others = [drives for drives in self.drives if drives.number not in self.owners]
+        looks = [drives.follow for drives in self.drives if drives.number not in self.owners]
+        looks += [owner.leave_suspects for owner in self.owners.values()]
         self.jobs = Jobs(
-            self.sets, list(self.owners), owners, self.pages, self.work_pool, self.context.slot, others, self._reader_check
+            self.sets,
+            list(self.owners),
+            owners,
+            self.pages,
+            self.back_pool,
+            self.context.slot,
+            looks,
+            self.heals,
+            self._reader_check,
         )
         self.trimmer = Trimmer(self._release_pages, self._trim_buffers, self._requests)
         self.mesh = MeshServer(
             {
                 TOPIC_SUBMIT: SubmitTopic({number: owner.submit for number, owner in self.owners.items()}),
                 TOPIC_CLAIM: ClaimTopic(claims),
-                TOPIC_FAULT: FaultTopic({number: owner.drop_drive for number, owner in self.owners.items()}),
+                TOPIC_FAULT: FaultTopic(self.owners),
                 TOPIC_SWEEP: SweepTopic(self.jobs.sweep),
             }
         )
@@ -260,7 +295,7 @@ class Worker:
             peer.close()
         for one in self.sets:
             one.writer.close()
-        for pool in (self.put_pool, self.get_pool, self.work_pool):
+        for pool in (self.put_pool, self.get_pool, self.work_pool, self.back_pool):
             pool.shutdown(wait=False, cancel_futures=True)
         for drives in self.drives:
             drives.close()
