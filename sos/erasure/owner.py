@@ -153,7 +153,9 @@ class Owner:
         """Commit what is queued, then end. The set stays published for readers."""
         while self._queue and self.serving:
             await asyncio.wait([ticket.future for ticket in self._queue])
-        self.serving = False
+        if self.serving:
+            async with self.turn:  # a group under way is answered too
+                self.serving = False
         tasks = [*self._tasks, *self._doubts.tasks()]
         for task in tasks:
             task.cancel()

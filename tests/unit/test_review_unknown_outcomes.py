@@ -12,7 +12,7 @@ from sos.domain.errors import Busy, DriveFull, InternalFault, PreconditionFailed
 from sos.erasure.handle import Staged
 from sos.meta.proposals import AnyProposal, Done, Outcome, Refused
 from sos.services.objects import commit_staged
-from tests.kit.owned_set import OwnedSet
+from tests.kit.owned_set import OwnedSet, until
 
 
 class Target:
@@ -64,5 +64,27 @@ def test_a_repeated_proposal_is_answered_from_the_log_on_full_drives() -> None:
             assert repeated == done and isinstance(done, Done)
             assert isinstance(refused, Refused) and refused.name == "StorageFull"
         rig.assert_whole()
+
+    asyncio.run(run())
+
+
+def test_stopping_an_owner_answers_the_group_under_way() -> None:
+    """It is on the drives: its callers must not wait for ever."""
+
+    async def run() -> None:
+        rig = OwnedSet()
+        owner = rig.make_owner()
+        await owner.start()
+        releases = [engine.hang("apply") for engine in rig.engines]
+        putting = asyncio.ensure_future(owner.submit([rig.put("a")]))
+        await until(lambda: all(engine.calls[-1] == "apply" for engine in rig.engines))
+        stopping = asyncio.ensure_future(owner.stop())
+        await asyncio.sleep(0)
+        for release in releases:
+            release.set()
+        async with asyncio.timeout(10):
+            (outcome,) = await putting
+            await stopping
+        assert isinstance(outcome, Done)
 
     asyncio.run(run())
