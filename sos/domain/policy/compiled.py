@@ -51,9 +51,22 @@ class CompiledStatement:
     """
 
     __slots__ = (
-        "_actions", "_not_actions", "checks", "denies", "everything", "holds", "index", "kind", "not_principals", "not_resources",
-        "policy", "principals", "resources", "source",
-    )  # fmt: skip
+        "_actions",
+        "_asked",
+        "_not_actions",
+        "checks",
+        "denies",
+        "everything",
+        "holds",
+        "index",
+        "kind",
+        "not_principals",
+        "not_resources",
+        "policy",
+        "principals",
+        "resources",
+        "source",
+    )
 
     def __init__(self, policy: str, index: int, source: Statement, kind: Kind, variables: bool) -> None:
         self.policy = policy
