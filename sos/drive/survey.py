@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from ..domain.errors import DriveFault
@@ -20,23 +20,45 @@ IGNORED = frozenset(("lost+found",))
 
 
 def survey(paths: Iterable[str], deadline_s: float = ANSWER_DEADLINE_S) -> dict[str, Found]:
-    """What is at each path; a drive that does not answer in time is unreachable."""
+    """What is at each path; a drive that does not answer in time is unreachable, as is one that is not mounted."""
     found: dict[str, Found] = {}
+    mounted: list[str] = []
     threads = []
     for path in paths:
         found[path] = Unreachable("does not answer")
         # a daemon: a hung drive never lets its thread go
-        thread = threading.Thread(target=_survey_one, args=(path, found), daemon=True)
+        thread = threading.Thread(target=_survey_one, args=(path, found, mounted), daemon=True)
         thread.start()
         threads.append(thread)
     end = time.monotonic() + deadline_s
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
-    return dict(found)
+    return without_unmounted(dict(found), set(mounted))
 
 
-def _survey_one(path: str, found: dict[str, Found]) -> None:
+def _survey_one(path: str, found: dict[str, Found], mounted: list[str]) -> None:
+    if _is_mounted(path):
+        mounted.append(path)
     found[path] = examine(path)
+
+
+def _is_mounted(path: str) -> bool:
+    """Whether a directory is a mount point, or at least not on the root file system."""
+    try:
+        return os.path.ismount(os.path.realpath(path)) or os.stat(path).st_dev != os.stat("/").st_dev
+    except OSError:
+        return False
+
+
+def without_unmounted(found: Mapping[str, Found], mounted: Collection[str]) -> dict[str, Found]:
+    """Empty directories on the root file system, among drives that are elsewhere: their own file systems are not mounted.
+    They are unreachable, not blank, so that nothing is ever written below a mount point.
+    """
+    answered = {path for path, item in found.items() if not isinstance(item, Unreachable)}
+    if not answered.intersection(mounted):
+        return dict(found)
+    absent = {path for path in answered if found[path] is None and path not in mounted}
+    return {path: Unreachable("is not mounted") if path in absent else item for path, item in found.items()}
 
 
 def examine(path: str) -> Found:

@@ -80,7 +80,7 @@ class Opening:
             if self._unwanted:
                 engine.close()
         except DriveFault as error:
-            log.warning("drive %s is left out: %s", self._drives.paths[self._index], error)
+            self._drives.tell_once(self._index, str(error))
         finally:
             self.done.set()
 
@@ -113,6 +113,7 @@ class SetDrives:
         self._tries: dict[int, Opening] = {}
         self._retry_at = [0.0] * len(self.paths)
         self._failed = 0
+        self._told: dict[int, str] = {}
         self.engines: list[DriveEngine | None] = [None] * len(self.paths)
         self._open_all()
 
@@ -162,7 +163,8 @@ class SetDrives:
         """:raises DriveFault: there is no drive of this set"""
         identity = read_identity(path)
         if identity is None:
-            raise DriveFault(f"{path}: blank; it is taken as a new drive when the server is started again", path=path)
+            text = "empty: not mounted, or replaced by a new drive, which is taken when the server is started again"
+            raise DriveFault(f"{path}: {text}", path=path)
         if identity.deployment != self._how.deployment:
             raise DriveFault(f"{path}: belongs to another deployment ({identity.deployment})", path=path)
         if (identity.pool, identity.set) != self._how.place:
@@ -181,12 +183,19 @@ class SetDrives:
             engine = self.open(index)
         except DriveFault as error:
             self._close_lock(index)
-            log.info("drive %s stays out: %s", self.paths[index], error)
+            self.tell_once(index, str(error))
             return None
         # a drive that opens and answers is no suspect any more; the owner still compares its log before it counts
         self._pages.set_suspects(self.number, self._pages.suspects(self.number) & ~(1 << index))
         self._opened[index], self.engines[index] = self.opening(index), engine
+        self._told.pop(index, None)
         return engine
+
+    def tell_once(self, index: int, why: str) -> None:
+        """A drive is tried every few seconds: log what is new."""
+        if self._told.get(index) != why:
+            self._told[index] = why
+            log.warning("drive %s stays out: %s", self.paths[index], why)
 
     def _give_up(self, index: int) -> None:
         """Nobody uses the present opening any more, in any worker."""

@@ -12,7 +12,7 @@ from sos.domain.errors import DriveFault
 from sos.drive.formation import Formation, FormationRefused, Found, Step, Unreachable, Unusable, form
 from sos.drive.identity import Identity, read_identity, write_identity
 from sos.drive.mapped import MappedEngine
-from sos.drive.survey import carry_out, examine, survey
+from sos.drive.survey import carry_out, examine, survey, without_unmounted
 
 PATHS = ["/a", "/b", "/c", "/d"]
 POOL = [PATHS[:2], PATHS[2:]]
@@ -46,6 +46,18 @@ def test_all_blank_forms_a_deployment_with_votes() -> None:
     }
     assert [decision.identities[path].slot for path in PATHS] == [(0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1)]
     assert len({i.drive for i in decision.identities.values()}) == 4
+
+
+def test_an_empty_directory_among_mounted_drives_is_a_drive_that_is_not_mounted() -> None:
+    found = {**formed(), "/b": None}
+    assert without_unmounted(found, set()) == found, "where no drive has a file system of its own, it is a blank one"
+    looked = without_unmounted(found, {"/a", "/c", "/d"})
+    assert looked["/b"] == Unreachable("is not mounted")
+    assert {path: looked[path] for path in ("/a", "/c", "/d")} == {path: found[path] for path in ("/a", "/c", "/d")}
+    decision = decide([POOL], looked)
+    assert (decision.steps, decision.joining, decision.unreachable) == ((), (), {"/b": "is not mounted"})
+    with pytest.raises(FormationRefused, match="/b: is not mounted"):
+        decide([POOL], without_unmounted(dict.fromkeys(PATHS), {"/a"}))
 
 
 def test_formed_drives_are_used_as_they_are() -> None:
