@@ -130,6 +130,30 @@ def test_across_accounts_both_sides_must_allow(
 
 
 @pytest.mark.parametrize(
+    ("caller", "account", "allowed"),
+    [
+        (OPERATOR, "", True),
+        (OPERATOR, OURS, True),
+        (ROOT, OURS, True),
+        (ROOT, THEIRS, False),
+        (ROOT, "", False),
+        (ALICE, OURS, True),
+        (ALICE, THEIRS, False),
+        (ALICE, "", False),
+        (ANONYMOUS, OURS, False),
+        (ANONYMOUS, "", False),
+    ],
+)
+def test_an_account_administers_itself_alone(caller: Caller, account: str, allowed: bool) -> None:
+    """A02, A04: neither its root nor a user with admin:* reaches another account, or the server of all."""
+    given = policies({"Effect": "Allow", "Action": "admin:*"}) if caller is ALICE else NO_POLICIES
+    verdict = evaluate(Context("admin:CreateUser", "", caller, account), given)
+    assert verdict.allowed is allowed
+    if not allowed and caller is not ANONYMOUS:
+        assert explain(verdict).grants == {}
+
+
+@pytest.mark.parametrize(
     ("resource", "reason"),
     [
         (NONE, Reason.NO_POLICY),
@@ -197,7 +221,7 @@ def test_what_needs_no_grant_still_needs_policies_and_the_sessions_leave(
     identity: tuple[dict[str, Any], ...], session: tuple[dict[str, Any], ...] | None, reason: Reason
 ) -> None:
     """A01 (a deny-only or restricted key makes no child), A19 (no policy, nothing)."""
-    context = Context("admin:CreateServiceAccount", "", CHILD, "")
+    context = Context("admin:CreateServiceAccount", "", CHILD, OURS)
     limits = None if session is None else policies(*session, kind=Kind.SESSION)
     assert evaluate(context, policies(*identity), session=limits, deny_only=True).reason is reason
 

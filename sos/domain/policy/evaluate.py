@@ -3,7 +3,8 @@
 1. An explicit Deny anywhere (identity, bucket or session policy) decides.
 2. Within one account an Allow of the identity or of the bucket suffices; a bucket policy that names only the account
    leaves the decision to the identity's policies.
-3. Across accounts both must allow.
+3. Across accounts both must allow. So what has no bucket policy (users, keys, the server) is administered by the
+   account that it belongs to alone.
 4. A session policy (service accounts, STS) only takes away: it must allow too, whatever its parent may do.
 5. Nothing said is a denial: also for an identity without any policy (known-failures A19).
 6. Root: the deployment's is allowed everything, an account's everything of its own account. Only a session policy binds
@@ -76,7 +77,9 @@ class Context(msgspec.Struct, frozen=True):
     :param action: e.g. ``s3:GetObject``
     :param resource: ARN: ``arn:aws:s3:::bucket``, ``arn:aws:s3:::bucket/key``, ``arn:minio:kms:::key``; empty where an
         action has none
-    :param account: the account that owns the bucket; empty where there is none
+    :param account: the account that owns what is asked for: the bucket's; that of the users and keys that are
+        administered; the caller's own for ListBuckets; the deployment's first for the server itself. Left empty it is
+        nobody's, which only the deployment's root passes: forgetting it denies
     :param values: canonical condition key → values. What is known of the caller is added from ``caller``
     """
 
@@ -192,8 +195,10 @@ def evaluate(
     """
     question = Question(context, identity, bucket, session, deny_only)
     caller = context.caller
-    owner = caller.type is Type.ROOT and (caller.deployment or caller.account == context.account or not context.account)
-    resource = _resource(context)
+    owner = caller.type is Type.ROOT and (
+        caller.deployment or (bool(caller.account) and caller.account == context.account)
+    )
+    resource = resource_of(context)
     lookup = context.lookup
     denied = _denied(question, lookup, resource, owner)
     if denied is not None:
@@ -207,7 +212,7 @@ def evaluate(
     return verdict if verdict.statement else Verdict(question, verdict.reason, limit, Side.SESSION)
 
 
-def _resource(context: Context) -> str:
+def resource_of(context: Context) -> str:
     """What patterns are held against; empty: any statement will do (the first phase of a KMS request)."""
     return context.resource or ("" if namespace_of(context.action) == "kms" else ALL_S3)
 
@@ -231,11 +236,17 @@ def _denied(question: Question, lookup: Lookup, resource: str, owner: bool) -> V
     return None
 
 
+def is_foreign(context: Context) -> bool:
+    """Whether somebody of another account asks. Anonymous is of none: what is for everyone is for it."""
+    caller = context.caller
+    return caller.type is not Type.ANONYMOUS and (not caller.account or context.account != caller.account)
+
+
 def _granted(question: Question, lookup: Lookup, resource: str) -> Verdict:
     """What identity and bucket allow together, where nothing denies."""
     context, caller = question.context, question.context.caller
     own = _find(question.identity.plan(context.action).allow, lookup, resource)
-    foreign = caller.type is not Type.ANONYMOUS and bool(context.account) and context.account != caller.account
+    foreign = is_foreign(context)
     if own is not None and not foreign:
         return Verdict(question, Reason.ALLOWED, own, Side.IDENTITY)
     theirs = None

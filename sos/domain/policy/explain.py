@@ -9,7 +9,7 @@ import msgspec
 from .actions import namespace_of
 from .compiled import CompiledStatement, Plan, PolicySet, speaks_of
 from .document import VERSION
-from .evaluate import Context, Question, Reason, Side, Type, Verdict, _resource, names_of
+from .evaluate import Context, Question, Reason, Side, Type, Verdict, is_foreign, names_of, resource_of
 from .match import escape
 
 MISSED_MAX = 20
@@ -56,7 +56,8 @@ class Explanation(msgspec.Struct, frozen=True):
     """:param statement: the deciding one, None where absence or root decided
     :param tests: its conditions
     :param missed: allows that came near, those that failed by a condition first
-    :param grants: side → document; all of them together would allow it. Empty when a Deny decided: no grant helps
+    :param grants: side → document; all of them together would allow it. Empty where no grant helps: a Deny
+        decided, or it is another account's to administer
     """
 
     allowed: bool
@@ -129,7 +130,7 @@ def _near(statement: CompiledStatement, side: Side, question: Question) -> Misse
 def covers(statement: CompiledStatement, context: Context) -> bool:
     """Whether a statement, which names the action, is about the resource."""
     plan = Plan((statement,), context.action.lower())
-    resource = _resource(context)
+    resource = resource_of(context)
     lookup = context.lookup
     lists = (plan.deny if statement.denies else plan.allow).candidates(resource)
     return any(
@@ -148,6 +149,8 @@ def _grants(verdict: Verdict) -> dict[str, dict[str, Any]]:
         Reason.NO_ALLOW_BUCKET: (Side.BUCKET,),
         Reason.NO_ALLOW_SESSION: (Side.SESSION,),
     }
+    if verdict.reason is not Reason.NO_ALLOW_SESSION and is_foreign(context) and namespace_of(context.action) != "s3":
+        return {}
     needed = sides.get(verdict.reason, ())
     if needed == (Side.IDENTITY,):
         needed = _identity_or_bucket(verdict.reason, context)
@@ -160,8 +163,8 @@ def _grants(verdict: Verdict) -> dict[str, dict[str, Any]]:
 def _identity_or_bucket(reason: Reason, context: Context) -> tuple[Side, ...]:
     if context.caller.type is Type.ANONYMOUS:
         return (Side.BUCKET,)
-    foreign = bool(context.account) and context.account != context.caller.account
-    return (Side.IDENTITY, Side.BUCKET) if foreign and reason is Reason.NO_ALLOW else (Side.IDENTITY,)
+    both = is_foreign(context) and reason is Reason.NO_ALLOW
+    return (Side.IDENTITY, Side.BUCKET) if both else (Side.IDENTITY,)
 
 
 def _session_allows(question: Question) -> bool:
