@@ -74,6 +74,11 @@ def upload(view: View, bucket_id: int, key: bytes, upload_id: bytes) -> UploadRe
     return None if value is None else open_row(row, value, UploadRecord)
 
 
+def has_uploads(view: View, bucket_id: int, key: bytes) -> bool:
+    """Whether a multipart upload of the key is under way."""
+    return any(True for _ in view.scan("uploads", *keys.of_key(keys.row_key(bucket_id, key))))
+
+
 def parts(view: View, bucket_id: int, upload_id: bytes, after: int = 0) -> Iterator[PartRecord]:
     """The parts of an upload with numbers above ``after``, in order."""
     for row, value in view.scan("parts", *keys.parts_of(bucket_id, upload_id, after)):

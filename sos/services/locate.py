@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..domain.errors import DriveFault, MethodNotAllowed, NoSuchKey, NoSuchVersion
+from ..domain.errors import Busy, DriveFault, MethodNotAllowed, NoSuchKey, NoSuchVersion
 from ..erasure.handle import SetHandle, Snapshot
 from ..meta import queries
 from ..meta.records import BucketRecord, ObjectRecord
@@ -88,7 +88,7 @@ def require_object(record: ObjectRecord | None, version: bytes | None) -> Object
 
 
 async def target_of(pools: Pools, bucket: BucketRecord, key: bytes) -> SetHandle:
-    """The set that a write of ``key`` goes to: where it is, else where new keys go."""
+    """The set that a write of ``key`` goes to: where it is or is being uploaded to, else where new keys go."""
     candidates = pools.candidates(bucket.bucket_id, key)
     if len(candidates) == 1:
         return candidates[0]
@@ -96,4 +96,26 @@ async def target_of(pools: Pools, bucket: BucketRecord, key: bytes) -> SetHandle
     located.snapshot.close()
     if located.record is not None:
         return located.handle
+    for handle in candidates:
+        if await _has_uploads(handle, bucket.bucket_id, key):
+            return handle
     return await pools.for_new(bucket.bucket_id, key, candidates)
+
+
+async def _has_uploads(handle: SetHandle, bucket_id: int, key: bytes) -> bool:
+    """An upload is completed in its own pool: an object put elsewhere meanwhile would be there a second time."""
+    snapshot = handle.snapshot_now() or await handle.snapshot()
+    try:
+        return queries.has_uploads(snapshot, bucket_id, key)
+    finally:
+        snapshot.close()
+
+
+async def require_target(pools: Pools, bucket: BucketRecord, key: bytes, target: SetHandle) -> None:
+    """Look again before the commit of what took its time: the worker that remembered the choice for a new key may have
+    been replaced, and others sent to another pool.
+
+    :raises Busy: the key belongs to another pool by now
+    """
+    if len(pools.candidates(bucket.bucket_id, key)) > 1 and await target_of(pools, bucket, key) is not target:
+        raise Busy("the object came to be in another pool meanwhile")

@@ -29,7 +29,7 @@ from ..meta import queries
 from ..meta.proposals import DeleteObject, Done, PutObject, PutPart
 from ..meta.records import BucketRecord, ObjectRecord, PartRecord
 from .calls import as_error, commit, decide, request_id
-from .locate import Located, locate, require_object, target_of
+from .locate import Located, locate, require_object, require_target, target_of
 from .pools import Pools
 from .streams import BytesStream, ChainStream, CopyBody
 from .types import ByteRange, Found, Opened
@@ -69,6 +69,11 @@ class Objects:
         if conditions != NO_CONDITIONS:
             await self._precheck(bucket, key, conditions)
         staged = await target.stage(body, template.storage_class)
+        try:
+            await require_target(self._pools, bucket, key, target)
+        except StoreError:
+            await target.discard(staged)
+            raise
         record = msgspec.structs.replace(
             template,
             size=body.size,
