@@ -8,11 +8,12 @@ Layout, in words of 8 bytes::
 
     0 … 63                      generations and server-wide words
     64 + 64·w                   pulse of worker slot w (64 words)
-    64 + 64·workers + 16·s      state of set s (16 words): version, epoch, committed, mask, suspect, openings, locked,
-                                unlock, healing
+    64 + 64·workers + 16·s      state of set s (16 words): turn, slot 0 (epoch, committed, mask), suspects, openings,
+                                locked, unlock, healing, slot 1 (epoch, committed, mask)
 
-The state of a set is guarded by a sequence lock: its owner makes ``version`` odd, writes, makes it even again;
-a reader takes its values only between two equal even versions. Each of the other words has one writer at a time.
+The owner of a set writes the slot that ``turn`` (modulo 2) does not name and then increments ``turn``; a reader takes
+the slot that it names and checks that ``turn`` is still the same. So the named slot is never half written, and an owner
+that is killed in the middle leaves what was in force. Each of the other words has one writer at a time.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from typing import NamedTuple
 WORDS_PULSE = 64
 WORDS_SET = 16
 WORDS_HEAD = 64
+
+#: Offsets of the two slots of a set's state.
+_SLOTS = (1, 9)
 
 # words of the head
 GEN_BUCKETS = 0
@@ -43,7 +47,7 @@ PULSE_THREADS = 16  # 48 words: drive number + 1 that a use of a mapping under w
 THREADS_MAX = WORDS_PULSE - PULSE_THREADS
 
 # words of a set
-_VERSION, _EPOCH, _COMMITTED, _MASK, _SUSPECT, _OPENINGS, _LOCKED, _UNLOCK, _HEALING = range(9)
+_TURN, _EPOCH, _COMMITTED, _MASK, _SUSPECTS, _OPENINGS, _LOCKED, _UNLOCK, _HEALING = range(9)
 _OPENING_BITS = 4
 _OPENING_MAX = (1 << _OPENING_BITS) - 1
 
@@ -105,30 +109,29 @@ class Pages:
     def publish(self, number: int, state: SetState) -> None:
         """Called only by the owner of the set."""
         at, words = self._set_at(number), self._words
-        version = words[at] | 1
-        words[at] = version
-        words[at + 1] = state.epoch
-        words[at + 2] = state.committed
-        words[at + 3] = state.mask
-        words[at] = version + 1
+        turn = words[at] + 1
+        slot = at + _SLOTS[turn & 1]
+        words[slot] = state.epoch
+        words[slot + 1] = state.committed
+        words[slot + 2] = state.mask
+        words[at] = turn
 
     def set_state(self, number: int) -> SetState:
-        """The published state; retries while the owner is writing."""
+        """The published state."""
         at, words = self._set_at(number), self._words
-        for _ in range(1_000_000):
-            version = words[at]
-            state = SetState(words[at + 1], words[at + 2], words[at + 3])
-            if not version & 1 and words[at] == version:
+        while True:
+            turn = words[at]
+            slot = at + _SLOTS[turn & 1]
+            state = SetState(words[slot], words[slot + 1], words[slot + 2])
+            if words[at] == turn:
                 return state
-        # the owner died between the two stores: its successor publishes anew
-        return SetState(0, 0, 0)
 
     def suspects(self, number: int) -> int:
         """Mask of drives the supervisor took out after a SIGBUS or a hang; all workers leave them alone."""
-        return self._words[self._set_at(number) + _SUSPECT]
+        return self._words[self._set_at(number) + _SUSPECTS]
 
     def set_suspects(self, number: int, mask: int) -> None:
-        self._words[self._set_at(number) + _SUSPECT] = mask
+        self._words[self._set_at(number) + _SUSPECTS] = mask
 
     def opening(self, number: int, drive: int) -> int:
         """Changes (modulo 16) whenever the owner gives a drive up: whoever opened it before must open it anew."""

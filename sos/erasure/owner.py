@@ -27,10 +27,11 @@ from ..meta.records import DataRef
 from . import catchup, protocol
 from .doubts import Doubts
 from .keeper import Keeper
-from .member import Member
+from .last_group import take_note_away
+from .member import Member, ask
 from .pending import NOTHING, BucketOf, Decide, Pending, Place, Ticket, decode_outcome
 from .protocol import DriveState, Report, Verdict
-from .recovery import Recovered, Recovery
+from .recovery import ANSWER_S_MAX, Recovered, Recovery
 
 log = logging.getLogger("sos.erasure.owner")
 
@@ -373,7 +374,21 @@ class Owner:
                 patience = self._patience_ns(calls, elapsed)
                 _, waiting = await asyncio.wait(waiting, timeout=patience / 1e9, return_when=asyncio.FIRST_COMPLETED)
         self._times_ns.append(time.monotonic_ns() - began)
-        return self._settle(pending, calls, verdict)
+        verdict = self._settle(pending, calls, verdict)
+        if verdict is Verdict.LOST:
+            await self._keep_readable(pending)
+        return verdict
+
+    async def _keep_readable(self, pending: Pending) -> None:
+        """Not acknowledged, but on enough drives: readers may go on with them once no later authority can lack it."""
+        holders = [member for member in self.members if member.in_sync and member.last == pending.last]
+        if len(holders) >= self._stable and len(await self._keep(holders, self.epoch)) >= self._stable:
+            self._publish_group(pending)
+
+    async def _keep(self, holders: Sequence[Member], epoch: int | None) -> list[int]:
+        """Have no recovery undo the last group of these drives (I9); those that see to it."""
+        answers = await ask(holders, lambda m: take_note_away(m.open, m.last, epoch), ANSWER_S_MAX)
+        return [index for index, answer in answers.items() if not isinstance(answer, DriveFault)]
 
     def _unmarked(self, lacking: int, sent: Sequence[Member]) -> list[int]:
         """Drives in sync that a payload of the group goes without, and that do not say yet that they lack shards."""
@@ -405,7 +420,6 @@ class Owner:
         faults = [call.exception() for call in calls if call.done()]
         if verdict is Verdict.LOST and len(faults) == len(calls) and all(isinstance(f, DriveFull) for f in faults):
             return Verdict.WAIT
-        holders = []
         for call, member in calls.items():
             if not call.done():
                 self.leave(member, "late", late=True)
@@ -413,10 +427,6 @@ class Owner:
                 self.expel(member, error)
             else:
                 member.last = pending.last
-                holders.append(member)
-        if verdict is Verdict.LOST and len(holders) >= self._stable:
-            # no later authority can lack it: readers may go on with these drives (protocol.stable_quorum)
-            self._publish_group(pending)
         return verdict
 
     def expel(self, member: Member, error: BaseException) -> None:
@@ -441,7 +451,7 @@ class Owner:
     # -- publishing ---------------------------------------------------------------------------------------
 
     def publish(self) -> None:
-        """Mask and C, under one sequence lock."""
+        """Mask and C, in one step."""
         mask = protocol.mask_of(member.index for member in self.members if member.in_sync)
         self._pages.publish(self.number, SetState(self.epoch, self.last.seq, mask))
 
@@ -498,7 +508,7 @@ class Owner:
                 self._lost = True
                 self._stand_by()
                 self._fail_queue()
-                self._publish_readable(recovery.reports)
+                await self._publish_readable(recovery.reports)
             else:
                 self._begin_service(recovered)
             self._keeper.wake()
@@ -508,14 +518,17 @@ class Owner:
         for member in self.members:
             member.stand_by()
 
-    def _publish_readable(self, reports: Sequence[Report]) -> None:
+    async def _publish_readable(self, reports: Sequence[Report]) -> None:
         """Without a write quorum: let readers have what no later authority can lack (``protocol.readable``)."""
         self._unpublish(~protocol.mask_of(report.drive for report in reports))
         found = protocol.readable(reports, self._stable)
         state = self._pages.set_state(self.number)
-        if found is not None and found.last.seq >= state.committed:
+        if found is None or found.last.seq < state.committed:
+            return
+        kept = await self._keep([self.members[drive] for drive in found.drives], None)
+        if len(kept) >= self._stable:
             epoch = max(found.last.epoch, state.epoch)
-            self._pages.publish(self.number, SetState(epoch, found.last.seq, protocol.mask_of(found.drives)))
+            self._pages.publish(self.number, SetState(epoch, found.last.seq, protocol.mask_of(kept)))
 
     def _begin_service(self, recovered: Recovered) -> None:
         self.last, self._log_first = recovered.last, recovered.log_first

@@ -4,7 +4,7 @@ An extent is punched only when
 
 1. the operation that freed it is committed (it is read from a published snapshot),
 2. every read that could have found it has ended (the oldest open read of all workers began after the freeing), and
-3. a grace has passed since.
+3. a grace has passed since, on the monotonic clock.
 
 Order: punch on every in-sync drive, then commit the removal of the rows. A crash in between punches again, which does
 no harm; a drive that was out of sync punches when it catches up, or in the sweep at its next start.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
@@ -43,6 +44,8 @@ class Reclaim:
         self._executor = executor
         self._grace_ns = grace_ns
         self._from = b""
+        #: (monotonic ns, sequence committed then), oldest first
+        self._seen: deque[tuple[int, int]] = deque()
         self.punched_bytes = 0
         #: freed extents seen that were not due yet
         self.pending = 0
@@ -56,22 +59,30 @@ class Reclaim:
             self.punched_bytes += sum(record.length for _, record in due)
         return not wrapped
 
+    def _freed_until(self) -> int:
+        """Extents freed up to this sequence have been freed for the grace before the oldest open read, and before now.
+        By our own observations on the monotonic clock: the time in the rows is the wall's, which may be set.
+        """
+        self._seen.append((time.monotonic_ns(), self._view.state().committed))
+        before = min(time.monotonic_ns(), oldest_read_ns(self._pages)) - self._grace_ns
+        while len(self._seen) > 1 and self._seen[1][0] <= before:
+            self._seen.popleft()
+        at, seq = self._seen[0]
+        return seq if at <= before else 0
+
     def _due(self) -> tuple[list[tuple[bytes, ExtentRecord]], bool]:
         """Freed extents that may go, from where the last step ended; and whether the table's end was reached."""
-        idle_ns = time.monotonic_ns() - oldest_read_ns(self._pages)
-        before = time.time_ns() - max(self._grace_ns, idle_ns + self._grace_ns)
+        until = self._freed_until()
         due: list[tuple[bytes, ExtentRecord]] = []
         if not self._from:
             self.pending = 0
         for seen, (key, value) in enumerate(self._view.scan_all("extents", self._from, None)):
             record = rows.open_row(key, value, ExtentRecord)
-            if not record.freed_seq:
-                continue
-            if record.freed_ns < before:
+            if 0 < record.freed_seq <= until:
                 due.append((key, record))
-            else:
+            elif record.freed_seq:
                 self.pending += 1
-            if len(due) == STEP_EXTENTS_MAX or seen == STEP_ROWS_MAX:
+            if len(due) == STEP_EXTENTS_MAX or seen >= STEP_ROWS_MAX:
                 self._from = key + b"\0"
                 return due, False
         self._from = b""

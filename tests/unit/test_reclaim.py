@@ -1,0 +1,130 @@
+"""Freed extents are punched only when nobody can need them any more (I6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+from sos.base.pages import Pages, SetState
+from sos.erasure import reclaim as module
+from sos.erasure.reads import OpenReads
+from sos.erasure.reclaim import Reclaim
+from sos.meta import keys
+from sos.meta.proposals import AnyProposal, Done, DropExtents, Outcome
+from sos.meta.records import ExtentRecord
+from sos.meta.rows import seal
+
+
+class Drive:
+    path = "memory"
+
+    def __init__(self) -> None:
+        self.punched: list[tuple[int, int, int]] = []
+
+    def punch(self, volume: int, offset: int, length: int) -> None:
+        self.punched.append((volume, offset, length))
+
+
+class View:
+    """Extents of one volume at 4096·i; ``freed`` says which sequence freed each (0: live)."""
+
+    def __init__(self, pages: Pages, freed: Sequence[int]) -> None:
+        self.pages = pages
+        self.engines: list[Any] = [Drive(), Drive(), None]
+        self.rows = {
+            keys.extent_row(1, 4096 * i): ExtentRecord(bytes(16), 4096, seq, 1 if seq else 0) for i, seq in enumerate(freed)
+        }
+
+    def state(self) -> SetState:
+        return self.pages.set_state(0)
+
+    def usable(self) -> int:
+        return 0b001
+
+    def scan_all(self, table: str, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        assert table == "extents"
+        for key in sorted(self.rows):
+            if key >= start:
+                yield key, seal(key, self.rows[key])
+
+
+class Rig:
+    def __init__(self, monkeypatch: Any, freed: Sequence[int], committed: int) -> None:
+        self.now_s = 1000
+        clock = SimpleNamespace(monotonic_ns=lambda: self.now_s * 10**9, time_ns=lambda: 1 << 62)
+        monkeypatch.setattr(module, "time", clock)
+        monkeypatch.setattr("sos.erasure.reads.time", clock)
+        self.pages = Pages(2, 1)
+        self.commit(committed)
+        self.view = View(self.pages, freed)
+        self.reads = OpenReads(self.pages, 1)
+        self.dropped: list[bytes] = []
+        self.reclaim = Reclaim(self.view, self.submit, self.pages, ThreadPoolExecutor(1))  # type: ignore[arg-type]
+
+    def commit(self, seq: int) -> None:
+        self.pages.publish(0, SetState(1, seq, 0b011))
+
+    async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
+        (drop,) = proposals
+        assert isinstance(drop, DropExtents)
+        self.dropped += drop.keys
+        for key in drop.keys:
+            del self.view.rows[key]
+        return [Done(1)]
+
+    def step(self, later_s: int = 0) -> bool:
+        self.now_s += later_s
+        return asyncio.run(self.reclaim.step(bytes(16)))
+
+    @property
+    def punched(self) -> list[int]:
+        return [offset // 4096 for _, offset, _ in self.view.engines[0].punched]
+
+
+def test_only_freed_extents_go_and_only_after_the_grace(monkeypatch: Any) -> None:
+    rig = Rig(monkeypatch, [0, 5, 0, 6], committed=6)
+    rig.step()
+    rig.step(59)
+    assert rig.punched == [] and rig.reclaim.pending == 2
+    rig.step(1)
+    assert rig.punched == [1, 3] and len(rig.dropped) == 2 and rig.reclaim.pending == 0
+    assert rig.view.engines[1].punched == [], "a drive out of sync is left alone"
+
+
+def test_the_wall_clock_does_not_matter(monkeypatch: Any) -> None:
+    """R23: the rows say that the extents were freed long ago; what counts is when we saw them committed."""
+    rig = Rig(monkeypatch, [5], committed=4)
+    rig.step()
+    rig.commit(5)
+    rig.step(59)
+    rig.step(2)
+    assert rig.punched == [], "freed two seconds ago at most"
+    rig.step(60)
+    assert rig.punched == [0]
+
+
+def test_an_open_read_keeps_what_was_freed_after_it_began(monkeypatch: Any) -> None:
+    rig = Rig(monkeypatch, [5], committed=4)
+    rig.step()
+    rig.now_s += 61
+    ticket = rig.reads.begin()
+    rig.commit(5)
+    for _ in range(5):
+        rig.step(100)
+    assert rig.punched == []
+    rig.reads.end(ticket)
+    rig.step(1)
+    assert rig.punched == [0]
+
+
+def test_steps_are_bounded_also_over_live_extents(monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "STEP_ROWS_MAX", 3)
+    rig = Rig(monkeypatch, [0] * 9 + [5], committed=5)
+    rig.step()
+    more = [rig.step(61)]
+    while more[-1]:
+        more.append(rig.step())
+    assert len(more) >= 2 and rig.punched == [9]
