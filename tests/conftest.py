@@ -1,15 +1,23 @@
-"""How the tests are spread over processes."""
+"""Tests that cannot run side by side."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
 import pytest
 
+LOCK = Path(tempfile.gettempdir(), f"sos-tests-{os.getuid()}.lock")
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """``--dist loadgroup``: a file's tests stay together, so that its fixtures are made once; those that are marked
-    ``serial`` stay together whatever their file."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            name = "serial" if item.get_closest_marker("serial") else item.nodeid.partition("::")[0]
-            item.add_marker(pytest.mark.xdist_group(name))
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """One test marked ``serial`` at a time on this machine, whatever its process. Its time out begins with its turn."""
+    if item.get_closest_marker("serial") is None:
+        return (yield)
+    with open(LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return (yield)
