@@ -33,6 +33,7 @@ from ..drive.engine import TABLES, DriveEngine, Group, Position, ReadTxn, Row
 from ..meta import keys
 from ..meta.records import DataRef, LogEntry, Manifest, PartRecord, UndoRecord
 from ..meta.rows import open_extent, open_object, open_row, seal
+from .last_group import read_note
 from .protocol import Report, last_common
 
 #: A gap of at most this many operations is closed in one transaction.
@@ -84,7 +85,7 @@ def report(engine: DriveEngine, index: int) -> Report:
     txn = engine.begin_read()
     try:
         syncing = txn.get("local", SYNCING) is not None
-        return Report(index, engine.promised(), txn.last, engine.voting(), syncing)
+        return Report(index, engine.promised(), txn.last, engine.voting(), syncing, read_note(txn))
     finally:
         txn.close()
 

@@ -15,7 +15,9 @@ from ..meta.records import BucketRecord, LogEntry
 from ..meta.rows import seal
 from ..meta.transitions import Decision
 from .catchup import HealMark, heal_row
+from .last_group import note_row
 from .overlay import Overlay
+from .protocol import LastGroup, mask_of
 
 Decide = Callable[[Overlay, "BucketRecord | None", AnyProposal, int, int], Decision]
 BucketOf = Callable[[int], "BucketRecord | None"]
@@ -126,10 +128,9 @@ class Pending:
         :param marked: drives that are to be marked as lacking shards from here on
         """
         rows = self.view.rows() + self._log + [Row("oplog", keys.log_row(seq), None) for seq in self.trimmed]
-        return {
-            drive: Group(self.epoch, self.expect, self.last, rows, self._own_rows(drive, drive in marked), self.frees)
-            for drive in drives
-        }
+        note = note_row(LastGroup(self.expect, self.last, mask_of(drives)))
+        own = {drive: [*self._own_rows(drive, drive in marked), note] for drive in drives}
+        return {drive: Group(self.epoch, self.expect, self.last, rows, own[drive], self.frees) for drive in drives}
 
     def _own_rows(self, drive: int, marked: bool) -> list[Row]:
         rows = [Row("inline", key, shards[drive]) for key, shards in self._shards.items() if shards[drive]]
@@ -154,7 +155,9 @@ class _Nothing:
     def get(self, table: str, key: bytes) -> bytes | None:
         return None
 
-    def scan(self, table: str, start: bytes, stop: bytes | None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    def scan(
+        self, table: str, start: bytes, stop: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
         return iter(())
 
     def close(self) -> None:

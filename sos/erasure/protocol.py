@@ -22,6 +22,12 @@ I8  A drive begins *syncing* only when Wq other drives, voting and not syncing, 
     and all that it holds itself and that was acknowledged. It never is the authority. Its promise still counts:
     of the n - 1 other drives, the Wq that hold an acknowledged operation and the Wq - 1 others that promised meet,
     since 2 Wq > n.
+I9  What is kept has its payload. Inline payload comes with the operation, so a group that was cut off on a few drives
+    brings too few shards of it, and takes what it replaced away: recovery undoes a group that fewer than Wq drives can hold.
+    For that each group leaves a note: the position before it, and the drives it was sent to (no other can hold it). Before
+    readers are served a group that is not acknowledged, its notes are taken away on *stable* drives, which keeps it.
+    Where more than Wq - k of those drives are lost in the same moment a group may be kept with fewer than k shards: it
+    may have been acknowledged. (So may one whose notes were taken away on some drives only.)
 
 States of an owner.
 
@@ -69,14 +75,32 @@ class Verdict(Enum):
     LOST = "lost"
 
 
+class LastGroup(NamedTuple):
+    """The note of the group that brought a drive to its position.
+
+    :param before: the set's position before the group
+    :param last: its last operation
+    :param sent: mask of the drives in sync then, to which it was sent
+    """
+
+    before: Position
+    last: Position
+    sent: int
+
+
 class Report(NamedTuple):
-    """What a drive says of itself before it promises."""
+    """What a drive says of itself before it promises.
+
+    :param group: None after a barrier or a catch-up, which bring nothing that is not held elsewhere, and where the note
+        was taken away
+    """
 
     drive: int
     promised: int
     last: Position
     voting: bool
     syncing: bool
+    group: LastGroup | None = None
 
 
 def write_quorum(k: int, m: int) -> int:
@@ -85,12 +109,12 @@ def write_quorum(k: int, m: int) -> int:
 
 
 def stable_quorum(k: int, m: int) -> int:
-    """Drives that must hold an operation of the newest epoch so that every later authority has it.
+    """Drives that must hold an operation of the newest epoch, and no note of it, so that every later authority has it.
 
-    Any Wq drives meet this many. It is enough to serve reads (I4) after the write quorum is gone, not to
-    acknowledge.
+    Any Wq drives meet n - Wq + 1 others; k of them have its payload. It is enough to serve reads (I4) after the write quorum
+    is gone, not to acknowledge.
     """
-    return k + m - write_quorum(k, m) + 1
+    return max(k, k + m - write_quorum(k, m) + 1)
 
 
 def next_epoch(reports: Iterable[Report], known: int = 0) -> int:
@@ -109,13 +133,23 @@ def elect(promised: Sequence[Report], quorum: int) -> Report | None:
     """The authority among the drives that promised the new epoch, None without a quorum of voters.
 
     The largest (epoch, sequence), never the largest sequence alone: a longer log of an older epoch can be one that
-    a recovery has undone elsewhere.
+    a recovery has undone elsewhere. Without its last group where that cannot have been acknowledged (I9); an earlier one
+    was done before the next was sent.
     """
     voters = [report for report in promised if report.voting]
     sound = [report for report in voters if not report.syncing]
     if len(voters) < quorum or not sound:
         return None
-    return max(sound, key=lambda report: report.last)
+    newest = max(sound, key=lambda report: report.last)
+    group = newest.group
+    holders = [report for report in sound if report.last == newest.last]
+    if group is None or any(report.group is None for report in holders):
+        return newest
+    unheard = group.sent & ~mask_of(report.drive for report in sound)
+    if len(holders) + unheard.bit_count() >= quorum:
+        return newest
+    # without a drive at the position before it there is nobody to undo it by
+    return next((report for report in sound if report.last == group.before), newest)
 
 
 def judge(in_sync: int, accepted: int, failed: int, quorum: int, late: bool, hopeless: bool = False) -> Verdict:

@@ -103,7 +103,7 @@ class Recovery:
             self.epoch = protocol.next_epoch(reports, self.epoch)
             asked = [self._members[report.drive] for report in reports]
             answers = await ask(asked, lambda member: member.open.promise(self.epoch), ANSWER_S_MAX)
-            promised = [r._replace(last=last) for r in reports if not isinstance(last := answers[r.drive], DriveFault)]
+            promised = [_moved(r, last) for r in reports if not isinstance(last := answers[r.drive], DriveFault)]
             self._note(answers)
             if protocol.has_quorum(promised, self._quorum):
                 return promised
@@ -136,7 +136,9 @@ class Recovery:
         gaps = await ask(behind, lambda member: catchup.gap(member.open, authority.open.begin_read), ANSWER_S_MAX)
         self._note(gaps)
         near = [m for m in behind if isinstance(g := gaps[m.index], int) and g <= catchup.JOIN_OPERATIONS_MAX]
-        far = sorted((m for m in behind if isinstance(gaps[m.index], int) and m not in near), key=lambda m: _int(gaps[m.index]))
+        far = sorted(
+            (m for m in behind if isinstance(gaps[m.index], int) and m not in near), key=lambda m: _int(gaps[m.index])
+        )
         lost = [m for m in behind if gaps[m.index] is None]
         aligned += await self._join(near, authority, whole=False)
         for member in far:
@@ -176,6 +178,11 @@ class Recovery:
         for member in holders:
             member.joined(position)
         return holders
+
+
+def _moved(report: Report, last: Position) -> Report:
+    """The report with the position that its drive had when it promised."""
+    return report if report.last == last else report._replace(last=last, group=None)
 
 
 def _int(value: object) -> int:

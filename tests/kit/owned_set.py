@@ -10,6 +10,7 @@ from typing import Any
 
 from sos.base.pages import Pages, SetState
 from sos.domain.conditions import NO_CONDITIONS, Conditions
+from sos.domain.errors import ReadQuorumLost
 from sos.drive.engine import TABLES
 from sos.erasure.owner import Limits, Owner
 from sos.meta import queries
@@ -62,6 +63,8 @@ class OwnedSet:
         return Owner(self.number, engines, self.pages, decide, lambda _: BUCKET, self.k, self.m, **options)
 
     def rebuild(self, ref: DataRef, drive: int) -> bytes:
+        if sum(ref.data_id in each.state.tables["inline"] for each in self.drives) < self.k:
+            raise ReadQuorumLost(drive=drive)
         self.rebuilt.append(drive)
         return shard_of(ref.data_id, drive)
 

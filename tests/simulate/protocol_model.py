@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from sos.drive.engine import Position
 from sos.erasure import protocol
-from sos.erasure.protocol import Report, Verdict
+from sos.erasure.protocol import LastGroup, Report, Verdict
 
 KEYS = 5
 Operation = tuple[int, tuple[int, ...]]  # number, keys touched
@@ -38,6 +38,7 @@ class Rules:
     quorum: Callable[[int, int], int] = protocol.write_quorum
     stable: Callable[[int, int], int] = protocol.stable_quorum
     fenced: bool = True
+    marked: bool = True
 
 
 @dataclass
@@ -51,10 +52,14 @@ class Drive:
     syncing: bool = False
     was: Position = ORIGIN
     up: bool = True
+    group: LastGroup | None = None
+    #: operations of whose inline payload this drive has its shard
+    shards: set[int] = field(default_factory=set)
     inbox: list[tuple[int, Callable[[], None]]] = field(default_factory=list)
 
     def report(self, index: int) -> Report:
-        return Report(index, self.promised, self.last, self.voting, self.syncing)
+        group = self.group if self.group and self.group.last == self.last else None
+        return Report(index, self.promised, self.last, self.voting, self.syncing, group)
 
 
 def replay(ghost: Sequence[Entry]) -> dict[int, int]:
@@ -70,7 +75,7 @@ class World:
 
     def __init__(self, rng: random.Random, k: int, m: int, rules: Rules) -> None:
         self.rng, self.rules = rng, rules
-        self.n = k + m
+        self.n, self.k = k + m, k
         self.quorum, self.stable = rules.quorum(k, m), rules.stable(k, m)
         self.drives = [Drive() for _ in range(self.n)]
         self.page = (0, 0, 0)
@@ -79,16 +84,21 @@ class World:
         self.identity: dict[Position, int] = {}
         self.number = 0
         self.blanked = 0
+        self.blanks = 0
+        self.undone = 0
+        self.doubtful: set[int] = set()
         self.acks = self.reads = self.joins = self.copies = 0
 
     # -- a drive --------------------------------------------------------------------------------------
 
-    def append(self, drive: Drive, epoch: int, expect: Position, entries: list[Entry]) -> bool:
+    def append(self, drive: Drive, epoch: int, expect: Position, entries: list[Entry], group: LastGroup | None) -> bool:
         """One transaction of a group."""
         if not drive.up or (self.rules.fenced and drive.promised != epoch) or drive.last != expect:
             return False
         drive.ghost = drive.ghost + entries
         drive.last = Position(entries[-1][0], len(drive.ghost))
+        drive.group = group or drive.group
+        drive.shards |= {number for _, (number, keys) in entries if keys}
         for _, (number, keys) in entries:
             for key in keys:
                 drive.rows[key] = number
@@ -110,6 +120,17 @@ class World:
                 raise Violation("I3: an acknowledged operation is not in the authority")
         if authority.ghost[: len(self.served)] != self.served:
             raise Violation("I4: a served operation is undone")
+
+    def check_payloads(self, authority: Drive, heard: int) -> None:
+        """Of everything that is kept there are k shards, unless it may have been acknowledged with drives now gone."""
+        if self.blanks:
+            return
+        absent = self.n - heard
+        for _, (number, keys) in authority.ghost:
+            if keys and number not in self.doubtful and sum(number in drive.shards for drive in self.drives) < self.k:
+                if self.quorum - absent >= self.k:
+                    raise Violation("I9: a kept operation has lost its payload")
+                self.doubtful.add(number)
 
     # -- publishing -----------------------------------------------------------------------------------
 
@@ -194,6 +215,8 @@ class Owner:
             return
         authority = self.world.drives[chosen.drive]
         self.world.check_authority(authority)
+        self.world.check_payloads(authority, sum(r.voting and not r.syncing for r in promised))
+        self.world.undone += max(report.last for report in promised) > authority.last
         self.log, self.first = list(authority.ghost), authority.first
         self.mask = {chosen.drive}
         for report in promised:
@@ -223,16 +246,15 @@ class Owner:
         world, expect = self.world, self.last
         sent = sorted(self.mask)
         answers: dict[int, bool] = {}
+        group = LastGroup(expect, Position(self.epoch, len(self.log) + len(entries)), protocol.mask_of(sent))
         for index in sent:
-            self.send(index, expect, entries, answers)
+            self.send(index, expect, entries, answers, group if acknowledge else None)
             yield
         late = hopeless = False
         while True:
             accepted = [i for i in sent if answers.get(i)]
             voters = [i for i in accepted if world.drives[i].voting]
-            verdict = protocol.judge(
-                len(sent), len(voters), len(answers) - len(voters), world.quorum, late, hopeless
-            )
+            verdict = protocol.judge(len(sent), len(voters), len(answers) - len(voters), world.quorum, late, hopeless)
             if verdict is not Verdict.WAIT:
                 break
             yield
@@ -240,7 +262,7 @@ class Owner:
         self.mask = set(voters)
         if verdict is Verdict.LOST:
             if len(voters) >= world.stable and world.page[0] == self.epoch:
-                self.publish(self.log + entries, voters)
+                yield from self.keep(voters, self.log + entries)
             return False
         first = len(self.log) + 1
         self.log = self.log + entries
@@ -250,15 +272,32 @@ class Owner:
             world.acknowledge(first, entries)
         return True
 
+    def keep(self, holders: list[int], log: list[Entry]) -> Iterator[None]:
+        """Readers may go on with these drives once enough of them have no note of the group any more."""
+        kept = []
+        # cut short, and with drives that come and go, it may be undone on one drive and kept by another's lack of a note
+        self.world.doubtful |= {number for _, (number, _) in log[len(self.log) :]}
+        for index in holders:
+            yield
+            drive = self.world.drives[index]
+            if drive.up and drive.promised == self.epoch and drive.ghost == log:
+                drive.group = None if self.world.rules.marked else drive.group
+                kept.append(index)
+        yield
+        if len(kept) >= self.world.stable:
+            self.publish(log, kept)
+
     def publish(self, log: list[Entry], holders: list[int]) -> None:
         if not self.deposed:
             self.world.publish(self.epoch, log, holders)
 
-    def send(self, index: int, expect: Position, entries: list[Entry], answers: dict[int, bool]) -> None:
+    def send(
+        self, index: int, expect: Position, entries: list[Entry], answers: dict[int, bool], group: LastGroup | None
+    ) -> None:
         drive, world, epoch = self.world.drives[index], self.world, self.epoch
 
         def deliver() -> None:
-            answers[index] = world.append(drive, epoch, expect, entries) and world.rng.random() > 0.02
+            answers[index] = world.append(drive, epoch, expect, entries, group) and world.rng.random() > 0.02
 
         drive.inbox.append((epoch, deliver))
 
@@ -304,7 +343,15 @@ class Owner:
         drive.ghost, drive.last, drive.first = list(source.ghost), source.last, source.first
         drive.syncing = False
         drive.voting = True
+        self.rebuild(drive)
         self.world.check_identity(drive)
+
+    def rebuild(self, drive: Drive) -> None:
+        """The shards that the drive lacks, from those that can be read; none of what it undid."""
+        wanted = {number for _, (number, keys) in drive.ghost if keys}
+        drives = [each for each in self.world.drives if each.up]
+        found = {number for number in wanted if sum(number in each.shards for each in drives) >= self.world.k}
+        drive.shards = (drive.shards & wanted) | found
 
     def join(self, drive: Drive, source: Drive, common: int) -> None:
         """One transaction: undo the divergent suffix, take over the authority's."""
@@ -501,6 +548,7 @@ class Run:
         """Replaced by an empty one: it has forgotten its promise too."""
         world = self.world
         world.blanked += 1
+        world.blanks += 1
         self.drop(drive)
         world.drives[world.drives.index(drive)] = Drive(voting=False)
         self.crash_owner()

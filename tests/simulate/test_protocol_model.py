@@ -1,6 +1,6 @@
 """Random runs of the commit and recovery protocol; a seed reproduces a run.
 
-Covers R01, R02, R04, R12 (what is acknowledged or served is never undone), R14, R23.
+Covers R01, R02, R04, R12 (what is acknowledged or served is never undone; what is kept has its payload), R14, R23.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ def by_sequence_alone(promised: Sequence[Report], quorum: int) -> Report | None:
     return max((r for r in promised if r.voting and not r.syncing), key=lambda r: r.last.seq)
 
 
+def by_position_alone(promised: Sequence[Report], quorum: int) -> Report | None:
+    """The wrong rule: what a single drive got before the cut is kept, though the payload's other shards are gone."""
+    return elect([report._replace(group=None) for report in promised], quorum)
+
+
 def violations(rules: Rules, runs: int) -> int:
     found = 0
     for seed in range(runs):
@@ -34,16 +39,16 @@ def violations(rules: Rules, runs: int) -> int:
 
 @pytest.mark.parametrize("block", range(4))
 def test_acknowledged_and_served_operations_survive_any_crash(block: int) -> None:
-    acks = reads = joins = copies = 0
+    acks = reads = joins = copies = undone = 0
     for seed in range(block * 1000, block * 1000 + 1000):
         try:
             world = Run(seed).play(STEPS)
         except Violation as violation:
             raise AssertionError(f"seed {seed}") from violation
         acks, reads = acks + world.acks, reads + world.reads
-        joins, copies = joins + world.joins, copies + world.copies
+        joins, copies, undone = joins + world.joins, copies + world.copies, undone + world.undone
     # a model in which nothing happens proves nothing
-    assert acks > 10_000 and reads > 2000 and joins > 150 and copies > 200
+    assert acks > 10_000 and reads > 2000 and joins > 150 and copies > 200 and undone > 50
 
 
 def test_canary_recovery_by_sequence_alone_is_caught() -> None:
@@ -60,3 +65,11 @@ def test_canary_drives_without_a_fence_are_caught() -> None:
 
 def test_canary_serving_what_one_drive_holds_is_caught() -> None:
     assert violations(Rules(stable=lambda k, m: 1), 1000) > 0
+
+
+def test_canary_keeping_what_lost_its_payload_is_caught() -> None:
+    assert violations(Rules(elect=by_position_alone), 1000) > 0
+
+
+def test_canary_serving_a_group_that_may_be_undone_is_caught() -> None:
+    assert violations(Rules(marked=False), 4000) > 0

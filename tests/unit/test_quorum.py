@@ -8,7 +8,7 @@ import pytest
 
 from sos.drive.engine import Position
 from sos.erasure import protocol
-from sos.erasure.protocol import Report, Verdict, elect, judge, last_common, readable
+from sos.erasure.protocol import LastGroup, Report, Verdict, elect, judge, last_common, readable
 
 GEOMETRIES = [(1, 0)] + [(n - m, m) for n in range(2, 17) for m in range(n // 2 + 1)]
 
@@ -24,7 +24,9 @@ def test_quorums_meet(k: int, m: int) -> None:
             assert all(set(writers) & set(others) for others in combinations(range(n), stable))
 
 
-@pytest.mark.parametrize(("k", "m", "quorum"), [(1, 0, 1), (1, 1, 2), (2, 1, 2), (2, 2, 3), (4, 2, 4), (4, 4, 5), (12, 4, 12)])
+@pytest.mark.parametrize(
+    ("k", "m", "quorum"), [(1, 0, 1), (1, 1, 2), (2, 1, 2), (2, 2, 3), (4, 2, 4), (4, 4, 5), (12, 4, 12)]
+)
 def test_write_quorum(k: int, m: int, quorum: int) -> None:
     assert protocol.write_quorum(k, m) == quorum
 
@@ -64,6 +66,44 @@ def test_a_syncing_drive_counts_for_the_promise_and_never_leads() -> None:
     chosen = elect([said(0, (1, 5)), said(1, (1, 6)), said(2, (9, 9), syncing=True)], 3)
     assert chosen is not None and chosen.drive == 1
     assert elect([said(i, (1, 5), syncing=True) for i in range(3)], 3) is None
+
+
+def cut_off(drive: int, before: int, last: int, sent: int) -> Report:
+    """A drive whose position came with a group of epoch 1."""
+    group = LastGroup(Position(1, before), Position(1, last), sent)
+    return said(drive, (1, last))._replace(group=group)
+
+
+@pytest.mark.parametrize(
+    ("holders", "others", "sent", "kept"),
+    [
+        (1, 3, 0b1111, False),
+        (2, 2, 0b1111, False),
+        (3, 1, 0b1111, True),
+        (2, 1, 0b1111, True),
+        (2, 1, 0b0111, False),
+        (1, 2, 0b1111, False),
+    ],
+    ids=["one has it", "two", "three", "two and one unheard", "two, the unheard one never got it", "one, one unheard"],
+)
+def test_the_last_group_is_kept_where_it_may_have_been_acknowledged(
+    holders: int, others: int, sent: int, kept: bool
+) -> None:
+    reports = [cut_off(drive, 5, 8, sent) for drive in range(holders)]
+    reports += [cut_off(holders + i, 3, 5, 0b1111) for i in range(others)]
+    chosen = elect(reports, 3)
+    assert chosen is not None and chosen.last == Position(1, 8 if kept else 5)
+
+
+def test_a_group_without_notes_is_kept() -> None:
+    reports = [cut_off(0, 5, 8, 0b1111), said(1, (1, 8)), cut_off(2, 3, 5, 0b1111), said(3, (1, 5))]
+    chosen = elect(reports, 3)
+    assert chosen is not None and chosen.last == Position(1, 8)
+
+
+def test_a_group_stays_where_nobody_is_at_the_position_before_it() -> None:
+    chosen = elect([cut_off(0, 5, 8, 0b0001), said(1, (1, 3)), said(2, (1, 3))], 3)
+    assert chosen is not None and chosen.last == Position(1, 8)
 
 
 def test_an_epoch_is_above_everything_seen() -> None:
