@@ -127,10 +127,17 @@ def seed_of(signed: Request) -> str:
     return signed.headers.get("authorization").rpartition("Signature=")[2]
 
 
-def signed_chunks(pieces: Sequence[bytes], seed: str, trailers: Sequence[tuple[str, str]] | None = None) -> bytes:
+def signed_chunks(
+    pieces: Sequence[bytes],
+    seed: str,
+    trailers: Sequence[tuple[str, str]] | None = None,
+    *,
+    secret: str = SECRET,
+    stamp: str = STAMP,
+) -> bytes:
     """An aws-chunked stream as minio-go writes it, the zero chunk included."""
-    key, previous, out = v4_key(), seed, []
-    scope = f"{STAMP}\n{STAMP[:8]}/us-east-1/s3/aws4_request"
+    key, previous, out = v4_key(secret, stamp[:8]), seed, []
+    scope = f"{stamp}\n{stamp[:8]}/us-east-1/s3/aws4_request"
     for piece in [*pieces, b""]:
         text = f"AWS4-HMAC-SHA256-PAYLOAD\n{scope}\n{previous}\n{EMPTY}\n{hashlib.sha256(piece).hexdigest()}"
         previous = hmac_sha256(key, text).hex()
