@@ -85,6 +85,18 @@ class Settings:
         "credentials", TEXT, DEFAULT_PASSWORD, "Its password, 8 characters or more.",
         names=("ROOT_PASSWORD", "SECRET_KEY"), file_twin=True, secret=True,
     )  # fmt: skip
+    root_user_old: str = _option(
+        "credentials", TEXT, "", "Root user before a change of the root credentials, for the start that changes them.",
+        names=("ROOT_USER_OLD", "ACCESS_KEY_OLD"), file_twin=True,
+    )  # fmt: skip
+    root_password_old: str = _option(
+        "credentials", TEXT, "", "Its password then.",
+        names=("ROOT_PASSWORD_OLD", "SECRET_KEY_OLD"), file_twin=True, secret=True,
+    )  # fmt: skip
+    root_access: bool = _option(
+        "credentials", SWITCH, True, "The root credentials may be used; its service accounts and other users always may.",
+        names=("API_ROOT_ACCESS",),
+    )  # fmt: skip
     allow_default_credentials: bool = _option(
         "credentials", SWITCH, False, "Listen beyond loopback with the default credentials. For closed test networks only.",
         flags=("--allow-default-credentials",),

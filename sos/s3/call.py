@@ -9,7 +9,17 @@ from typing import TypeVar
 
 from ..domain.body import Body
 from ..domain.checksums import SIZES
-from ..domain.errors import AccessDenied, InvalidRequest
+from ..domain.conditions import NO_CONDITIONS
+from ..domain.errors import (
+    AccessDenied,
+    InvalidArgument,
+    InvalidRequest,
+    MethodNotAllowed,
+    MustWait,
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchVersion,
+)
 from ..http.message import Headers, Request
 from ..meta.records import BucketRecord
 from ..services.buckets import Buckets
@@ -19,16 +29,19 @@ from ..services.objects import Objects
 from ..services.purge import Purge
 from .auth.body import BodyLimits, open_body, read_document
 from .auth.identity import Identity, KeyLookup
+from .circumstances import Circumstances, TagsWanted
 from .identifiers import read_version
+from .patience import Wait, no_wait, patiently
 
 PARSED_AT_ONCE_BYTES_MAX = 64 * 1024
 Parsed = TypeVar("Parsed")
-Authorise = Callable[[Identity, str, str, bytes], bool]
-"""(who, IAM action, bucket, key) → whether it is allowed. Pure; called before anything is looked up."""
+Authorise = Callable[[Identity, str, str, bytes, Circumstances], object]
+"""(who, IAM action, bucket, key, what the request says) → something true when it is allowed (a ``Verdict``). Called before
+anything is told of a bucket or an object. Raises MustWait and TagsWanted."""
 
 
-def root_only(identity: Identity, action: str, bucket: str, key: bytes) -> bool:
-    """The rule while there are no other accounts: root may do everything, nobody else anything."""
+def signed_only(identity: Identity, action: str, bucket: str, key: bytes, values: Circumstances) -> bool:
+    """A rule for tests of everything else: whoever has a key may do everything."""
     return not identity.anonymous
 
 
@@ -69,7 +82,7 @@ class Call:
     :param name: the operation's name
     :param action: the IAM action that was authorised
     :param query: decoded query, first value of each name
-    :param version: the version named, None without, empty for the null version
+    :param location: where CreateBucket is asked to make the bucket, once that is known
     """
 
     request: Request
@@ -83,6 +96,8 @@ class Call:
     settings: Settings
     authorise: Authorise
     keys: KeyLookup
+    wait: Wait = no_wait
+    location: str = ""
 
     async def bucket_record(self) -> BucketRecord:
         """:raises NoSuchBucket:"""
@@ -95,13 +110,39 @@ class Call:
         """
         return read_version(self.query.get("versionId", ""))
 
-    def require(self, action: str, bucket: str, key: bytes) -> None:
-        """Authorise a further resource (the source of a copy, each key of a batch).
+    async def require(self, action: str, bucket: str, key: bytes, version: str = "") -> None:
+        """Authorise a resource: that of the request, the source of a copy, each key of a batch.
 
+        :param version: the version named, empty without one
         :raises AccessDenied:
         """
-        if not self.authorise(self.identity, action, bucket, key):
+        if not await self.allows(action, bucket, key, version):
             raise AccessDenied()
+
+    async def allows(self, action: str, bucket: str, key: bytes, version: str = "") -> bool:
+        """Whether the identity may do something."""
+        values = Circumstances(self.request, self.identity, self.query, version)
+        values.location = self.location
+        try:
+            return await self._decide(action, bucket, key, values)
+        except TagsWanted:
+            values.tags = await self._tags(bucket, key, version)
+            return await self._decide(action, bucket, key, values)
+
+    async def _decide(self, action: str, bucket: str, key: bytes, values: Circumstances) -> bool:
+        try:
+            return bool(self.authorise(self.identity, action, bucket, key, values))
+        except MustWait:
+            return bool(await patiently(lambda: self.authorise(self.identity, action, bucket, key, values), self.wait))
+
+    async def _tags(self, bucket: str, key: bytes, version: str) -> dict[str, str]:
+        """Tags of an object as it is; none where there is no such object."""
+        try:
+            record = await self.services.buckets.get(bucket)
+            found = await self.services.objects.head(record, key, read_version(version), NO_CONDITIONS, None)
+        except (NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed, InvalidArgument):
+            return {}
+        return found.record.tags
 
     def body(self, algorithm: str = "") -> Body:
         """The payload, with framing, signatures and digests taken care of.

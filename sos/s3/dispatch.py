@@ -10,19 +10,20 @@ import json
 import time
 from dataclasses import dataclass
 
-from ..domain.errors import AccessDenied, NotImplementedHere
+from ..domain.errors import NotImplementedHere
 from ..domain.names import check_bucket_name, check_key
 from ..http.message import Reply, Request
 from . import cors
 from . import health as probes
 from .auth.authenticate import authenticate
-from .auth.identity import KeyLookup
+from .auth.identity import Identity, KeyLookup
 from .auth.query import parse_query
-from .call import Authorise, Call, Services, Settings, root_only
+from .call import Authorise, Call, Services, Settings, signed_only
 from .errors import Code, Place, Refusal, describe, fields, render
 from .health import Health
 from .limits import check_headers
 from .operations import OPERATIONS, Operation
+from .patience import Wait, no_wait, patiently
 from .router import route, target
 
 RESERVED = b"/minio"
@@ -56,6 +57,7 @@ class Dispatcher:
 
     :param keys: access key → credentials
     :param authorise: whether an identity may do an action on a bucket and key
+    :param wait: what to do when one of the two cannot tell at this moment
     """
 
     def __init__(
@@ -64,13 +66,15 @@ class Dispatcher:
         keys: KeyLookup,
         settings: Settings,
         health: Health,
-        authorise: Authorise = root_only,
+        authorise: Authorise = signed_only,
+        wait: Wait = no_wait,
     ) -> None:
         self._services = services
         self._keys = keys
         self._settings = settings
         self._health = health
         self._authorise = authorise
+        self._wait = wait
         self.tallies = {operation.name: Tally() for operation in OPERATIONS}
         self.unrouted = Tally()
 
@@ -105,16 +109,8 @@ class Dispatcher:
         operation = route(request.method, bucket, key, query, request.headers)
         seen.operation = operation
         check_headers(request.headers)
-        identity = authenticate(request, self._keys, settings.region, time.time(), host_bucket=host_bucket)
+        identity = await self._who(request, host_bucket)
         action = operation.version_action if "versionId" in query else operation.action
-        if not operation.by_handler and not self._authorise(identity, action, bucket, key):
-            raise AccessDenied()
-        if operation.handler is None:
-            raise NotImplementedHere(what=operation.name)
-        if bucket:
-            check_bucket_name(bucket)
-        if key:
-            check_key(key)
         call = Call(
             request,
             operation.name,
@@ -127,8 +123,25 @@ class Dispatcher:
             settings,
             self._authorise,
             self._keys,
+            self._wait,
         )
+        if not operation.by_handler:
+            await call.require(action, bucket, key, query.get("versionId", ""))
+        if operation.handler is None:
+            raise NotImplementedHere(what=operation.name)
+        if bucket:
+            check_bucket_name(bucket)
+        if key:
+            check_key(key)
         return await operation.handler(call)
+
+    async def _who(self, request: Request, host_bucket: str) -> Identity:
+        """:raises AuthError, AccessDenied, IdentityClosed"""
+
+        def attempt() -> Identity:
+            return authenticate(request, self._keys, self._settings.region, time.time(), host_bucket=host_bucket)
+
+        return await patiently(attempt, self._wait)
 
     def _reserved(self, request: Request) -> Reply:
         """Paths below ``/minio/``, which are no bucket."""

@@ -173,7 +173,7 @@ class Code(Enum):
     XMinioInvalidGroupName = 400, "The group name is invalid."
     XMinioInvalidIAMCredentials = 403, "User is not authorized to use these credentials"
     XMinioInvalidObjectName = 400, "Object name contains unsupported characters."
-    XMinioMalformedIAMPolicy = 400, "Policy has invalid resource."
+    XMinioMalformedIAMPolicy = 400, "The policy is malformed."
     XMinioServerNotInitialized = 503, "Server not initialized yet, please try again."
     XMinioStorageFull = (
         507,

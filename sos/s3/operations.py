@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from ..http.message import Reply
 from .call import Call
-from .handlers import buckets, copying, deleting, listing, multipart, posting, reading, unconfigured, writing
+from .handlers import buckets, copying, deleting, listing, multipart, policies, posting, reading, unconfigured, writing
 
 Handler = Callable[[Call], Awaitable[Reply]]
 
@@ -90,14 +90,14 @@ _NONE_SET = "answers for a bucket without this configuration"
 _missing, _empty = unconfigured.get_missing, unconfigured.get_empty
 
 SERVICE_OPERATIONS = (
-    _service("GET", "", "ListBuckets", buckets.list_buckets, action="ListAllMyBuckets"),
+    _row(Level.SERVICE, "GET", "", "ListBuckets", buckets.list_buckets, action="ListAllMyBuckets", by_handler=True),
     _service("GET", "events", "ListenNotification", note=_EXTENSION),
     _service("GET", "x-id=ListDirectoryBuckets", "ListDirectoryBuckets", action="ListAllMyDirectoryBuckets"),
     _service("POST", "", "AssumeRole", note="the STS API is served here"),
 )
 
 BUCKET_OPERATIONS = (
-    _bucket("PUT", "", "CreateBucket", buckets.create_bucket),
+    _row(Level.BUCKET, "PUT", "", "CreateBucket", buckets.create_bucket, by_handler=True),
     _bucket("HEAD", "", "HeadBucket", buckets.head_bucket, action="ListBucket"),
     _bucket("DELETE", "", "DeleteBucket", buckets.delete_bucket),
     _bucket(
@@ -140,10 +140,10 @@ BUCKET_OPERATIONS = (
     _bucket("PUT", "acl", "PutBucketAcl", unconfigured.put_acl, note="only the canned ACL private"),
     _bucket("GET", "versioning", "GetBucketVersioning", unconfigured.get_bucket_versioning),
     _bucket("PUT", "versioning", "PutBucketVersioning"),
-    _bucket("GET", "policy", "GetBucketPolicy", _missing, note=_NONE_SET),
-    _bucket("PUT", "policy", "PutBucketPolicy"),
-    _bucket("DELETE", "policy", "DeleteBucketPolicy"),
-    _bucket("GET", "policyStatus", "GetBucketPolicyStatus", _empty, note=_NONE_SET),
+    _bucket("GET", "policy", "GetBucketPolicy", policies.get_bucket_policy),
+    _bucket("PUT", "policy", "PutBucketPolicy", policies.put_bucket_policy),
+    _bucket("DELETE", "policy", "DeleteBucketPolicy", policies.delete_bucket_policy),
+    _bucket("GET", "policyStatus", "GetBucketPolicyStatus", policies.get_bucket_policy_status),
     _bucket(
         "GET",
         "lifecycle",

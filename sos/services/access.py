@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 
 from ..domain.policy.compiled import NO_POLICIES, PolicySet, compile_policy
 from ..domain.policy.document import ALL_S3, Kind, read
@@ -17,33 +17,8 @@ BUCKET_POLICIES_MAX = 2_000
 POLICY = "policy"
 """Kind of the configuration of a bucket that is its policy."""
 
-Values = Mapping[str, tuple[str, ...]]
-"""Canonical condition key → values; may be made as they are asked for."""
-
-
-class _Both(Mapping[str, tuple[str, ...]]):
-    """What an external provider vouched for, before what the request says."""
-
-    __slots__ = ("_facts", "_values")
-
-    def __init__(self, facts: Values, values: Values) -> None:
-        self._facts, self._values = facts, values
-
-    def get(self, key: str, default: object = None) -> tuple[str, ...] | None:  # type: ignore[override]
-        found = self._facts.get(key)
-        return found if found is not None else self._values.get(key)
-
-    def __getitem__(self, key: str) -> tuple[str, ...]:
-        found = self.get(key)
-        if found is None:
-            raise KeyError(key)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({**self._values, **self._facts})
-
-    def __len__(self) -> int:
-        return len({**self._values, **self._facts})
+Values = Callable[[str], "tuple[str, ...] | None"]
+"""Canonical condition key → the request's values; asked only for keys that some policy in force asks for."""
 
 
 class Access:
@@ -61,22 +36,27 @@ class Access:
         key: bytes,
         values: Values,
         *,
+        account: str = "",
         deny_only: bool = False,
     ) -> Verdict:
         """The decision, with all that it depended on, for explanations.
 
         :param bucket: empty where the action is about no bucket
-        :param record: of the bucket; None where there is none (its name decides alone then)
+        :param record: of the bucket; None where there is none (the identity's policies decide alone then)
         :param key: empty where the action is about no object
         :param values: what the request says; the identity's own facts are added here
+        :param account: that an action without a bucket is about; empty = the caller's own
         :param deny_only: for what an identity may do with itself unless it is forbidden
         """
-        resource = resource_of(bucket, key) if action.startswith("s3:") or bucket else ""
-        account = owner_of(record) if record is not None else ""
-        merged = _Both(who.facts, values) if who.facts else values
-        context = Context(action, resource, who.caller, account, merged)
-        policies = self.bucket_policies(record)
-        sessions = who.sessions
+        about = owner_of(record) if record is not None else account or who.account
+        policies, sessions = self.bucket_policies(record), who.sessions
+        found: dict[str, tuple[str, ...]] = {}
+        for some in (who.policies, policies, *sessions):
+            for name in some.plan(action).keys if some else ():
+                value = who.facts.get(name) or values(name)
+                if value is not None:
+                    found[name] = value
+        context = Context(action, resource_of(bucket, key), who.caller, about, found)
         verdict = evaluate(context, who.policies, policies, sessions[0] if sessions else None, deny_only=deny_only)
         for session in sessions[1:]:
             if not verdict.allowed:

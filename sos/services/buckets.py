@@ -12,7 +12,7 @@ import time
 import msgspec
 
 from ..base.pages import GEN_BUCKETS, Pages
-from ..domain.errors import BucketExists, BucketNotEmpty, ConditionalConflict, InternalFault, NoSuchBucket
+from ..domain.errors import BucketExists, BucketNotEmpty, ConditionalConflict, InternalFault, MustWait, NoSuchBucket
 from ..domain.names import check_bucket_name
 from ..meta import keys, rows, walk
 from ..meta.proposals import CreateBucket, FenceBucket, RemoveBucket, UpdateBucket
@@ -20,6 +20,8 @@ from ..meta.records import BucketRecord
 from .calls import commit, request_id
 from .pools import Pools
 
+#: Of a bucket; a longer name is none.
+NAME_CHARS_MAX = 63
 #: How often a request starts again when others change the same bucket.
 ATTEMPTS_MAX = 10
 
@@ -81,6 +83,44 @@ class Buckets:
             snapshot.close()
         cache.keep(generation, record)
         return record
+
+    def find_now(self, name: str) -> BucketRecord | None:
+        """The record of a live bucket, None where there is none: at once, on the event loop.
+
+        :raises MustWait: nothing can be read at this moment
+        """
+        cache = self._cache
+        if cache.fresh() and (record := cache.by_name(name)) is not None:
+            return record
+        if not 0 < len(name) <= NAME_CHARS_MAX:
+            return None
+        generation = cache.generation
+        snapshot = self._pools.system.snapshot_now()
+        if snapshot is None:
+            raise MustWait()
+        try:
+            record = self._read(snapshot.get("buckets", name.encode()), name)
+        except NoSuchBucket:
+            return None
+        finally:
+            snapshot.close()
+        cache.keep(generation, record)
+        return record
+
+    async def configure(self, name: str, kind: str, document: bytes | None) -> None:
+        """Set one configuration of a bucket, or take it away (None). In force everywhere on return.
+
+        :raises NoSuchBucket:
+        """
+        while True:
+            old = await self.get(name)
+            others = {each: value for each, value in old.configurations.items() if each != kind}
+            wanted = others if document is None else {**others, kind: document}
+            if wanted == old.configurations:
+                return
+            with contextlib.suppress(ConditionalConflict):
+                await self.update(old, msgspec.structs.replace(old, configurations=wanted))
+                return
 
     @staticmethod
     def _read(value: bytes | None, name: str) -> BucketRecord:

@@ -6,7 +6,7 @@ Not atomic: a client that reads meanwhile sees less and less, and what is writte
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from ..domain.conditions import NO_CONDITIONS, Conditions
 from ..domain.errors import BucketNotEmpty, InvalidRequest, MethodNotAllowed, NoSuchUpload, StoreError
@@ -21,7 +21,7 @@ PAGE_KEYS = 1000
 #: How often a bucket that others still write to is emptied before it is given up.
 PASSES_MAX = 5
 
-Check = Callable[[bytes], None]
+Check = Callable[[bytes], Awaitable[None]]
 """Called with each key before anything of its page is deleted; raises what refuses the whole."""
 
 
@@ -95,7 +95,7 @@ class Purge:
     async def _delete(self, bucket: BucketRecord, found: list[tuple[bytes, bytes]], owner: str, check: Check) -> None:
         """:raises StoreError: one of them could not be deleted"""
         for key, _ in found:
-            check(key)
+            await check(key)
         if not found:
             return
         items: list[tuple[bytes, bytes | None, Conditions]] = [(key, version, NO_CONDITIONS) for key, version in found]
@@ -113,5 +113,5 @@ class Purge:
             truncated = page.truncated
 
 
-def _all(_: bytes) -> None:
+async def _all(_: bytes) -> None:
     """The right to delete the bucket with its contents covers each key."""

@@ -16,6 +16,7 @@ from ..drive.identity import DriveLocked, lock_drive
 from ..drive.survey import carry_out, survey
 from ..placement.ellipses import Layout
 from .boot import in_child
+from .root_key import RootKey
 
 BOOT_PATIENCE_S = 300.0
 LOCK_DEADLINE_S = 10.0
@@ -30,27 +31,35 @@ class Prepared:
     :param formation: as the workers get it; drives that failed on the way are among its unreachable ones
     :param devices: path → number of its device
     :param locked: paths of the locked drives, in the order of the descriptors
+    :param root_key: made from the root credentials, see ``root_key.py``
     """
 
     formation: Formation
     devices: dict[str, int]
     locked: tuple[str, ...] = ()
+    root_key: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Prepared({self.formation!r})"
 
 
-def prepare(layout: Layout) -> tuple[Prepared, dict[str, int]]:
+def prepare(layout: Layout, user: str, password: str) -> tuple[Prepared, dict[str, int]]:
     """The drives of a layout, and the descriptors that hold their locks, by path.
+
+    :param user: of the root credentials
 
     :raises BootFailed: with the reason for the operator
     """
     pools = [[[os.path.abspath(path) for path in one] for one in pool.sets] for pool in layout.pools]
-    text, locks = in_child(lambda: _prepare(pools), BOOT_PATIENCE_S, (FormationRefused, DriveLocked))
+    text, locks = in_child(lambda: _prepare(pools, user, password), BOOT_PATIENCE_S, (FormationRefused, DriveLocked))
     prepared = msgspec.msgpack.decode(text, type=Prepared)
     return prepared, dict(zip(prepared.locked, locks, strict=True))
 
 
-def _prepare(pools: Pools) -> tuple[bytes, list[int]]:
+def _prepare(pools: Pools, user: str, password: str) -> tuple[bytes, list[int]]:
     paths = [path for pool in pools for one in pool for path in one]
     first = form(pools, survey(paths))
+    root_key = RootKey(user, password, first.key)
     locks, failed = _lock([path for path in paths if path not in first.unreachable])
     # decide again under the locks: another server may have formed the drives a moment ago
     formation = form(pools, survey(paths))
@@ -65,7 +74,7 @@ def _prepare(pools: Pools) -> tuple[bytes, list[int]]:
     )
     # the lock of a drive that failed is not kept: it would keep the drive from being unmounted
     kept = {path: fd for path, fd in locks.items() if path in formation.identities}
-    prepared = Prepared(formation, _devices(formation.identities), tuple(kept))
+    prepared = Prepared(formation, _devices(formation.identities), tuple(kept), root_key.result(formation.key))
     return msgspec.msgpack.encode(prepared), list(kept.values())
 
 

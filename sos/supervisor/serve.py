@@ -15,7 +15,6 @@ from ..base.pages import Pages
 from ..config.address import api_address, parse_address
 from ..config.load import Loaded
 from ..config.settings import Settings
-from ..drive.formation import Formation
 from ..mesh.sockets import listen as listen_mesh
 from ..observe import logs
 from ..placement.ellipses import Layout, layout
@@ -63,7 +62,7 @@ def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = 
     # before the drives are formed: a server that cannot listen must not have formatted anything
     api = listen(address, workers)
     try:
-        prepared, locks = prepare(drives)
+        prepared, locks = prepare(drives, settings.root_user, settings.root_password)
     except BootFailed as error:
         log.critical("%s", error)
         return 1
@@ -80,19 +79,20 @@ def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = 
         offline=[f"{path}: {why}" for path, why in prepared.formation.unreachable.items()],
         warnings=[w for w in (warning, *loaded.warnings, *_warnings(drives, classes, prepared)) if w],
     )
-    return _supervise(settings, workers, prepared.formation, locks, api, facts, lambda: load().settings, worker_main)
+    return _supervise(settings, workers, prepared, locks, api, facts, lambda: load().settings, worker_main)
 
 
 def _supervise(
     settings: Settings,
     workers: int,
-    formation: Formation,
+    prepared: Prepared,
     locked: Mapping[str, int],
     api: Sequence[Sequence[socket.socket]],
     facts: Facts,
     load: Callable[[], Settings],
     worker_main: WorkerMain,
 ) -> int:
+    formation = prepared.formation
     sets = [one for pool in formation.layout for one in pool]
     pages = Pages(workers, len(sets))
     locks = DriveLocks(pages, sets, locked)
@@ -104,7 +104,18 @@ def _supervise(
         for other in (sock for number, socks in enumerate(api) if number != slot for sock in socks):
             other.close()
         context = WorkerContext(
-            slot, workers, incarnation, settings, pages, formation, api[slot], mesh[slot], addresses, load, dict(locks.held)
+            slot,
+            workers,
+            incarnation,
+            settings,
+            pages,
+            formation,
+            api[slot],
+            mesh[slot],
+            addresses,
+            load,
+            dict(locks.held),
+            prepared.root_key,
         )
         return worker_main(context, tell)
 

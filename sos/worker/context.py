@@ -28,6 +28,7 @@ class WorkerContext:
     :param mesh_addresses: where each slot's mesh socket listens
     :param load: reads the settings anew; raises ConfigError
     :param locks: path → descriptor that holds the drive's lock, inherited; to be closed with the drive
+    :param root_key: made from the root credentials once for all workers; empty: each makes it
     """
 
     slot: int
@@ -41,6 +42,7 @@ class WorkerContext:
     mesh_addresses: Sequence[str]
     load: Callable[[], Settings]
     locks: Mapping[str, int] = field(default_factory=dict)
+    root_key: bytes = field(default=b"", repr=False)
 
 
 class Running(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -28,11 +29,15 @@ from ..meta.records import BucketRecord
 from ..meta.transitions import decide
 from ..placement.parity import Parities, parities
 from ..placement.sets import KeyMap, owned_by, owner_of
-from ..s3.auth.identity import Credentials
+from ..s3.auth.lookup import keys_of
+from ..s3.authorise import authorise_with
 from ..s3.call import Services
 from ..s3.call import Settings as SurfaceSettings
 from ..s3.dispatch import Dispatcher
+from ..services.access import Access
 from ..services.buckets import Buckets
+from ..services.identity.identity import Identity
+from ..services.identity.vault import Root, salt_of
 from ..services.listing import Listing
 from ..services.multipart import Multipart
 from ..services.objects import Objects
@@ -233,7 +238,28 @@ class Worker:
             host_id=headers.get("X-Amz-Id-2", ""),
             origins=self.settings.cors_allow_origin,
         )
-        self.dispatcher = Dispatcher(services, self._keys, self.surface, SetHealth(self.sets, self.classes))
+        self.identity = Identity(pools.system, self.pages, self._root(), root_access=self.settings.root_access)
+        self.access = Access()
+        self.dispatcher = Dispatcher(
+            services,
+            keys_of(self.identity.directory, time.time_ns),
+            self.surface,
+            SetHealth(self.sets, self.classes),
+            authorise_with(self.access, self.buckets),
+            self.identity.wait,
+        )
+
+    def _root(self) -> Root:
+        """The root credentials as they were at the start of the server: a reload does not change them."""
+        settings = self.settings
+        return Root(
+            settings.root_user,
+            settings.root_password,
+            salt_of(self.formation.key),
+            self.context.root_key,
+            settings.root_user_old,
+            settings.root_password_old,
+        )
 
     def _reader_check(self) -> None:
         for number in self.owners:
@@ -250,11 +276,6 @@ class Worker:
     def _requests(self) -> int:
         return sum(server.shell.requests for server in self.servers)
 
-    def _keys(self, access_key: str) -> Credentials | None:
-        if access_key != self.settings.root_user:
-            return None
-        return Credentials(self.settings.root_user, self.settings.root_password)
-
     # -- life ----------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -262,6 +283,7 @@ class Worker:
         await asyncio.gather(*(owner.start() for owner in self.owners.values()))
         await self.mesh.start(self.context.mesh_socket)
         await self.jobs.start()
+        await self.identity.start()
         for sock in self.context.api_sockets:
             app = make_app(
                 self.dispatcher.handle,
@@ -287,6 +309,7 @@ class Worker:
         """Finish what is under way, hand the sets over, close the drives."""
         await asyncio.gather(*(server.drain(timeout_s) for server in self.servers))
         self.trimmer.stop()
+        await self.identity.stop()
         await self.jobs.stop()
         await self.mesh.stop()
         for owner in self.owners.values():

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from sos.base.pages import GEN_BUCKETS, GEN_IAM, Pages
 from sos.crypto.passwords import derive
+from sos.domain.errors import ReadQuorumLost
 from sos.meta.proposals import AnyProposal, Outcome
 from sos.meta.transitions import decide
 from sos.services.identity.identity import Identity
@@ -45,8 +46,8 @@ class MemorySystem:
         return None if self.away else copy.copy(self.view)
 
     async def snapshot(self) -> DictView:
-        while self.away:
-            await asyncio.sleep(0)
+        if self.away:
+            raise ReadQuorumLost(set=0)
         frozen = DictView()
         frozen.tables = {name: dict(rows) for name, rows in self.view.tables.items()}
         frozen._order = {name: list(rows) for name, rows in self.view._order.items()}

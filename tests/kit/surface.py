@@ -14,6 +14,7 @@ from sos.s3.auth.query import encode_query, parse_query
 from sos.s3.call import Services, Settings
 from sos.s3.dispatch import Dispatcher
 from sos.s3.health import ClusterHealth
+from sos.services.identity.principal import root_principal
 from sos.services.purge import Purge
 from tests.kit.fake_services import FakeBuckets, FakeListing, FakeMultipart, FakeObjects, World
 from tests.kit.signed_requests import ACCESS, SECRET, request, sign_v4
@@ -74,7 +75,7 @@ class Surface:
         purge = Purge(buckets, objects, multipart, listing)
         services = Services(buckets, objects, multipart, listing, purge)
         self.health = FakeHealth()
-        keys = {ACCESS: Credentials(ACCESS, SECRET)}
+        keys = {ACCESS: Credentials(ACCESS, SECRET, principal=root_principal(ACCESS))}
         self.dispatcher = Dispatcher(services, keys.get, Settings(host_id="node", **settings), self.health)
         self.loop = asyncio.new_event_loop()
 

@@ -101,7 +101,7 @@ def test_each_key_is_authorised(s3: Surface) -> None:
     """A18."""
     asked = []
 
-    def allow(identity: object, action: str, bucket: str, key: bytes) -> bool:
+    def allow(identity: object, action: str, bucket: str, key: bytes, values: object) -> bool:
         asked.append((action, bucket, key))
         return key != b"secret"
 
@@ -175,6 +175,6 @@ def test_force_delete_asks_for_every_key(s3: Surface) -> None:
     """A18: the right to delete ``a`` is none to delete ``a/secret``."""
     for key in ("a", "a/secret"):
         s3.send("PUT", f"/bucket/{key}", body=b"1")
-    s3.dispatcher._authorise = lambda who, action, bucket, key: key != b"a/secret"
+    s3.dispatcher._authorise = lambda who, action, bucket, key, values: key != b"a/secret"
     assert s3.send("DELETE", "/bucket/a", FORCE).code == "AccessDenied"
     assert (1, b"a/secret") in s3.world.objects

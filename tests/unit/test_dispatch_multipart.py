@@ -259,7 +259,7 @@ def test_copy_authorises_the_source(s3: Surface) -> None:
     s3.send("PUT", "/bucket/key", body=b"data")
     asked: list[tuple[str, bytes]] = []
 
-    def allow(identity: object, action: str, bucket: str, key: bytes) -> bool:
+    def allow(identity: object, action: str, bucket: str, key: bytes, values: object) -> bool:
         asked.append((action, key))
         return action != "s3:GetObject"
 

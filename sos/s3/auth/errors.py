@@ -71,6 +71,12 @@ class InvalidToken(AuthError):
     text = "The security token included in the request is invalid"
 
 
+class ExpiredToken(AuthError):
+    code = "ExpiredToken"
+    status = 400
+    text = "The provided token has expired."
+
+
 class AuthorizationHeaderMalformed(AuthError):
     """``detail['Region']`` is the region expected, when that is what was wrong."""
 

@@ -141,7 +141,7 @@ def _authenticate_v2(fields: dict[str, str], keys: KeyLookup) -> Identity:
     found = find(keys, fields["awsaccesskeyid"], fields.get("x-amz-security-token", ""))
     if not canonical.same(sigv2.sign(found.secret_key, fields["policy"].encode()), fields["signature"]):
         raise SignatureDoesNotMatch()
-    return Identity(found.access_key, scheme=Scheme.FORM, version=2)
+    return Identity(found.access_key, scheme=Scheme.FORM, version=2, principal=found.principal)
 
 
 def _authenticate_v4(fields: dict[str, str], keys: KeyLookup, region: str) -> Identity:
@@ -161,7 +161,7 @@ def _authenticate_v4(fields: dict[str, str], keys: KeyLookup, region: str) -> Id
     key = canonical.signing_key(found.secret_key, scope.date, scope.region, "s3")
     if not canonical.same(canonical.sign(key, fields["policy"].encode()), fields["x-amz-signature"]):
         raise SignatureDoesNotMatch()
-    return Identity(found.access_key, scheme=Scheme.FORM, version=4, signed_at_s=moment_s)
+    return Identity(found.access_key, scheme=Scheme.FORM, version=4, signed_at_s=moment_s, principal=found.principal)
 
 
 def _decode(encoded: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
+from ...services.identity.principal import ANONYMOUS, Principal
+
 UNSIGNED = "UNSIGNED-PAYLOAD"
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 SIGNED_CHUNKS_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
@@ -19,19 +21,21 @@ class Credentials(msgspec.Struct, frozen=True):
 
     :param enabled: False refuses every request
     :param session_token: temporary credentials: the token that each request must carry
+    :param principal: whose keys they are
     """
 
     access_key: str
     secret_key: str
     enabled: bool = True
     session_token: str = ""
+    principal: Principal = ANONYMOUS
 
     def __repr__(self) -> str:
         return f"Credentials({self.access_key!r})"
 
 
 KeyLookup = Callable[[str], Credentials | None]
-"""Access key → credentials, or None for an unknown one."""
+"""Access key → credentials, or None for an unknown one. Raises MustWait where that cannot be told at this moment."""
 
 
 class Scheme(StrEnum):
@@ -69,6 +73,7 @@ class Identity(msgspec.Struct, frozen=True):
     :param payload: the declared hash or framing of the body (``x-amz-content-sha256``), as covered by the signature
     :param seed: for signed chunks; None unless version 4
     :param signed_at_s: when it was signed, seconds since the epoch (``s3:signatureAge``); 0 when not known
+    :param principal: who that is, and what counts for it
     """
 
     access_key: str = ""
@@ -78,3 +83,9 @@ class Identity(msgspec.Struct, frozen=True):
     payload: str = UNSIGNED
     seed: Seed | None = None
     signed_at_s: int = 0
+    principal: Principal = ANONYMOUS
+
+    @property
+    def account(self) -> str:
+        """Who owns what this identity makes; empty when anonymous."""
+        return self.principal.account

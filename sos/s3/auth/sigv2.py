@@ -97,7 +97,7 @@ def verify_header(
     sets = (RESOURCES, MINIO_RESOURCES)  # a header cannot be passed on like a presigned link: both may sign it
     forms = [head + r for names in sets for r in _resources(request, pairs, names, host_bucket)]
     _verify(found, forms, signature)
-    return Identity(access_key, False, Scheme.HEADER, 2, _payload(values), None, moment_s)
+    return Identity(access_key, False, Scheme.HEADER, 2, _payload(values), None, moment_s, found.principal)
 
 
 def verify_presigned(
@@ -122,7 +122,7 @@ def verify_presigned(
     found = find(keys, given["AWSAccessKeyId"], token)
     head = _head(request, values, expires)
     _verify(found, [head + r for r in _resources(request, pairs, RESOURCES, host_bucket)], given["Signature"])
-    return Identity(found.access_key, False, Scheme.QUERY, 2, _payload(values), None, 0)
+    return Identity(found.access_key, False, Scheme.QUERY, 2, _payload(values), None, 0, found.principal)
 
 
 def sign(secret: str, text: bytes) -> str:

@@ -260,5 +260,7 @@ def _verify(request: Request, values: dict[str, str], claim: Claim, found: Crede
         canonical = canonical_request(request.method, path, claim.query, values, claim.signed, claim.payload)
         if same(sign(key, string_to_sign(claim.stamp, text, canonical)), claim.signature):
             seed = Seed(key, claim.stamp, text, claim.signature)
-            return Identity(scope.access_key, False, claim.scheme, 4, claim.payload, seed, claim.signed_at_s)
+            return Identity(
+                scope.access_key, False, claim.scheme, 4, claim.payload, seed, claim.signed_at_s, found.principal
+            )
     raise SignatureDoesNotMatch()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ...domain.errors import InvalidArgument
+from ...domain.errors import AccessDenied, InvalidArgument
 from ...http.message import Reply
+from ...meta.records import BucketRecord
+from ...services.access import owner_of
 from ..call import Call
 from ..errors import Code, Refusal
 from ..identifiers import read_token, show_token
@@ -34,15 +36,48 @@ async def list_buckets(call: Call) -> Reply:
     query, region = call.query, call.query.get("bucket-region", "")
     most, token = _most(query.get("max-buckets", "")), query.get("continuation-token", "")
     after = read_token(token).decode() if token else ""
-    records, following = await call.services.buckets.list(query.get("prefix", ""), after, most)
+    records, following = await _visible(call, query.get("prefix", ""), after, most)
     if region:
         records = [r for r in records if (r.region or call.settings.region or DEFAULT_REGION) == region]
     following = show_token(following.encode()) if following else ""
     return Reply(200, XML, documents.buckets(records, query.get("prefix"), following))
 
 
+async def _visible(call: Call, prefix: str, after: str, most: int) -> tuple[list[BucketRecord], str]:
+    """A page of the buckets that the caller may know of: those of its account, all for the root of the deployment. Who
+    may not list all buckets sees those that it may list or locate, as in MinIO.
+
+    :raises AccessDenied: none of them
+    """
+    if call.identity.anonymous:
+        raise AccessDenied()
+    every = await call.allows("s3:ListAllMyBuckets", "", b"")
+    found: list[BucketRecord] = []
+    while True:
+        page, following = await call.services.buckets.list(prefix, after, most)
+        found += [record for record in page if _own(call, record) and (every or await _known(call, record))]
+        if len(found) >= most or not following:
+            break
+        after = following
+    if not found and not every:
+        raise AccessDenied()
+    return (found[:most], found[most - 1].name) if len(found) > most else (found, following)
+
+
+def _own(call: Call, record: BucketRecord) -> bool:
+    who = call.identity.principal
+    return who.root or owner_of(record) == who.account
+
+
+async def _known(call: Call, record: BucketRecord) -> bool:
+    listed = await call.allows("s3:ListBucket", record.name, b"")
+    return listed or await call.allows("s3:GetBucketLocation", record.name, b"")
+
+
 async def create_bucket(call: Call) -> Reply:
-    """S3: CreateBucket."""
+    """S3: CreateBucket. Authorised here, since a policy may ask where the bucket is to be."""
+    if call.identity.anonymous:
+        raise AccessDenied()  # before the document is read
     headers = call.request.headers
     refuse_acl(headers)
     if headers.get("x-amz-bucket-object-lock-enabled").lower() == "true":
@@ -50,11 +85,12 @@ async def create_bucket(call: Call) -> Reply:
     if headers.get("x-amz-object-ownership") not in ("", "BucketOwnerEnforced"):
         raise Refusal(Code.NotImplemented, "Object ownership other than BucketOwnerEnforced is not implemented.")
     document = await call.document() if call.request.body.length else b""
-    region = parse_create_bucket(document).location_constraint.strip() if document else ""
+    region = call.location = parse_create_bucket(document).location_constraint.strip() if document else ""
+    await call.require(call.action, call.bucket, b"")
     wanted = call.settings.region
     if region and wanted and region != wanted:
         raise Refusal(Code.InvalidRegion, f"Region does not match; expecting '{wanted}'.")
-    await call.services.buckets.create(call.bucket, call.identity.access_key, region, False)
+    await call.services.buckets.create(call.bucket, call.identity.account, region, False)
     return Reply(200, [("Location", f"/{call.bucket}")])
 
 

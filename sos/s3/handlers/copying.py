@@ -85,7 +85,8 @@ async def _source(call: Call) -> tuple[BucketRecord, bytes, bytes | None, Condit
     headers = call.request.headers
     source = read_source(headers.get(SOURCE))
     action = "s3:GetObject" if source.version is None else "s3:GetObjectVersion"
-    call.require(action, source.bucket, source.key)
+    shown = "" if source.version is None else show_version(source.version)
+    await call.require(action, source.bucket, source.key, shown)
     record = await call.services.buckets.get(source.bucket)
     return record, source.key, source.version, read_conditions(headers, "x-amz-copy-source-")
 
@@ -96,7 +97,7 @@ def _make(call: Call, same: bool) -> Callable[[ObjectRecord], ObjectRecord]:
     :param same: source and target are one object, without a version named
     """
     headers = call.request.headers
-    template = read_template(headers, call.identity.access_key)
+    template = read_template(headers, call.identity.account)
     replace = _directive(headers, "x-amz-metadata-directive", "metadata")
     retag = _directive(headers, "x-amz-tagging-directive", "tagging")
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ...domain.conditions import NO_CONDITIONS, NS_PER_S, Conditions
-from ...domain.errors import AccessDenied, StoreError
+from ...domain.errors import AccessDenied, NoSuchBucket, StoreError
 from ...domain.names import check_key
 from ...http.message import Reply
 from ...meta.proposals import Done
+from ...services.access import POLICY
 from ..call import Call
 from ..conditions import delete_conditions, read_date, read_tags
 from ..describe import version_headers
@@ -24,8 +25,14 @@ KEYS_MAX = 1000
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT")
 
 
-def _bypass(call: Call) -> bool:
-    return call.request.headers.get("x-amz-bypass-governance-retention").lower() == "true"
+async def _bypass(call: Call, *keys: bytes) -> bool:
+    """Whether governance retention is to be overridden: asked for, and allowed for every key (A23)."""
+    if call.request.headers.get("x-amz-bypass-governance-retention").lower() != "true":
+        return False
+    for key in keys:
+        if not await call.allows("s3:BypassGovernanceRetention", call.bucket, key):
+            return False
+    return True
 
 
 async def delete_object(call: Call) -> Reply:
@@ -34,7 +41,7 @@ async def delete_object(call: Call) -> Reply:
     version = call.version()
     conditions = delete_conditions(call.request.headers)
     done = await call.services.objects.delete(
-        bucket, call.key, version, conditions, call.identity.access_key, _bypass(call)
+        bucket, call.key, version, conditions, call.identity.account, await _bypass(call, call.key)
     )
     headers = [("x-amz-delete-marker", "true")] if done.marker else []
     if done.marker or version is not None:
@@ -44,8 +51,8 @@ async def delete_object(call: Call) -> Reply:
 
 async def force_delete_bucket(call: Call) -> Reply:
     """MinIO: DeleteBucket with ``x-minio-force-delete``: the bucket and all it holds."""
-    call.require("s3:DeleteBucket", call.bucket, b"")
-    await call.services.purge.bucket(await call.bucket_record(), call.identity.access_key)
+    await call.require("s3:DeleteBucket", call.bucket, b"")
+    await call.services.purge.bucket(await call.bucket_record(), call.identity.account)
     return Reply(204)
 
 
@@ -53,11 +60,11 @@ async def force_delete_object(call: Call) -> Reply:
     """MinIO: DeleteObject with ``x-minio-force-delete``: all versions of a key and of the keys below it."""
     bucket = await call.bucket_record()
 
-    def check(key: bytes) -> None:
-        call.require("s3:DeleteObject", call.bucket, key)
-        call.require("s3:DeleteObjectVersion", call.bucket, key)
+    async def check(key: bytes) -> None:
+        await call.require("s3:DeleteObject", call.bucket, key)
+        await call.require("s3:DeleteObjectVersion", call.bucket, key)
 
-    await call.services.purge.tree(bucket, call.key, call.identity.access_key, check)
+    await call.services.purge.tree(bucket, call.key, call.identity.account, check)
     return Reply(204)
 
 
@@ -75,7 +82,7 @@ class _Item:
 async def delete_objects(call: Call) -> Reply:
     """S3: DeleteObjects. Each key is authorised and answered on its own."""
     headers = call.request.headers
-    if call.identity.anonymous:
+    if call.identity.anonymous and not await _grants(call):
         raise AccessDenied()  # before the document is read
     if "content-md5" not in headers and not any(n.startswith("x-amz-checksum-") for n, _ in headers.items):
         raise Refusal(Code.MissingContentMD5)
@@ -83,22 +90,32 @@ async def delete_objects(call: Call) -> Reply:
     if not 1 <= len(wanted.object) <= KEYS_MAX:
         raise Refusal(Code.MalformedXML)
     bucket = await call.bucket_record()
-    items = [_item(call, entry) for entry in wanted.object]
+    items = [await _item(call, entry) for entry in wanted.object]
     good = [item for item in items if item.error is None]
+    bypass = await _bypass(call, *(item.key for item in good))
     results = await call.services.objects.delete_many(
-        bucket, [(i.key, i.version, i.conditions) for i in good], call.identity.access_key, _bypass(call)
+        bucket, [(i.key, i.version, i.conditions) for i in good], call.identity.account, bypass
     )
     answers = dict(zip(map(id, good), results, strict=True))
     rows = [_row(item, answers.get(id(item), item.error), wanted.quiet) for item in items]
     return Reply(200, XML, documents.deleted(rows))
 
 
-def _item(call: Call, entry: ObjectIdentifier) -> _Item:
+async def _grants(call: Call) -> bool:
+    """Whether there is a policy that may grant something to somebody without a key."""
+    try:
+        return POLICY in (await call.bucket_record()).configurations
+    except NoSuchBucket:
+        return False
+
+
+async def _item(call: Call, entry: ObjectIdentifier) -> _Item:
     item = _Item(entry.key.encode(), entry.version_id)
     try:
         check_key(item.key)
         item.version = read_version(entry.version_id)
-        call.require("s3:DeleteObject" if item.version is None else "s3:DeleteObjectVersion", call.bucket, item.key)
+        action = "s3:DeleteObject" if item.version is None else "s3:DeleteObjectVersion"
+        await call.require(action, call.bucket, item.key, entry.version_id)
         item.conditions = _conditions(entry)
     except StoreError as error:
         item.error = error

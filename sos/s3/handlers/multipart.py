@@ -50,7 +50,7 @@ def read_checksum(headers: Headers) -> tuple[str, str]:
 async def create_multipart_upload(call: Call) -> Reply:
     """S3: CreateMultipartUpload."""
     headers = call.request.headers
-    template = read_template(headers, call.identity.access_key)
+    template = read_template(headers, call.identity.account)
     algorithm, kind = read_checksum(headers)
     bucket = await call.bucket_record()
     upload_id = await call.services.multipart.create(bucket, call.key, template, algorithm, kind)

@@ -15,6 +15,7 @@ from ..auth.form_policy import check_form
 from ..call import Call
 from ..describe import Fields
 from ..limits import check_headers
+from ..patience import patiently
 from ..template import check_tag_set, read_template
 from ..urls import location
 from ..xml import documents
@@ -54,14 +55,16 @@ _STANDARD = {
 async def post_object(call: Call) -> Reply:
     """S3: PostObject."""
     form = await parse_form(call.request)
-    granted = check_form(form, call.bucket, call.keys, call.settings.region, time.time())
+    granted = await patiently(
+        lambda: check_form(form, call.bucket, call.keys, call.settings.region, time.time()), call.wait
+    )
     fields, key = granted.fields, granted.fields["key"].encode()
     call.identity = granted.identity
-    call.require(call.action, call.bucket, key)
+    await call.require(call.action, call.bucket, key)
     check_key(key)
     headers = _headers(fields)
     check_headers(headers)
-    template = read_template(headers, granted.identity.access_key)
+    template = read_template(headers, granted.identity.account)
     if tagging := fields.get("tagging"):
         template.tags.update(check_tag_set(parse_tagging(tagging.encode()).pairs))
     bucket = await call.bucket_record()

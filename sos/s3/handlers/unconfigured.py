@@ -12,7 +12,6 @@ from ..xml.documents import OWNER, OWNER_ID, OWNER_NAME, root
 from ..xml.text import XML
 
 KINDS = {
-    "GetBucketPolicy": "policy",
     "GetBucketLifecycleConfiguration": "lifecycle",
     "GetBucketEncryption": "encryption",
     "GetBucketTagging": "tagging",
@@ -28,7 +27,6 @@ DOCUMENTS = {
     "GetBucketAccelerateConfiguration": root("AccelerateConfiguration", ""),
     "GetBucketRequestPayment": root("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"),
     "GetBucketLogging": root("BucketLoggingStatus", ""),
-    "GetBucketPolicyStatus": root("PolicyStatus", "<IsPublic>FALSE</IsPublic>"),
 }
 """Operation → the document of an unconfigured bucket."""
 

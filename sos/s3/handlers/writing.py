@@ -22,7 +22,7 @@ def made(done: Done, bucket: BucketRecord) -> Fields:
 async def put_object(call: Call) -> Reply:
     """S3: PutObject."""
     headers = call.request.headers
-    template = read_template(headers, call.identity.access_key)
+    template = read_template(headers, call.identity.account)
     conditions = read_conditions(headers)
     bucket = await call.bucket_record()
     body = call.body()

@@ -22,8 +22,11 @@ from .vault import Root, Vault
 
 log = logging.getLogger("sos.identity")
 
-#: How long a start waits for the store; a server whose set 0 cannot be read serves without it until it can.
-OPEN_S_MAX = 1.0
+#: How long a start waits for the store to be opened.
+OPEN_S_MAX = 30.0
+#: And for set 0 to be readable at all; a server whose set 0 cannot be read refuses requests until it can.
+READABLE_S_MAX = 3.0
+LOOK_S = 0.05
 RETRY_S = 0.25
 
 
@@ -54,12 +57,21 @@ class Identity:
 
         :raises RootSecretWrong: the root credentials are not those of this deployment
         """
-        self._opening = asyncio.create_task(self._open())
-        await asyncio.wait((self._opening,), timeout=OPEN_S_MAX)
-        if self._opening.done():
-            self._opening.result()
+        self._opening = opening = asyncio.create_task(self._open())
+        began = time.monotonic()
+        while not opening.done() and time.monotonic() - began < self._patience_s():
+            await asyncio.wait((opening,), timeout=LOOK_S)
+        if opening.done():
+            opening.result()
         else:
-            self._opening.add_done_callback(_tell)
+            opening.add_done_callback(_tell)
+
+    def _patience_s(self) -> float:
+        snapshot = self.realm.store.system.snapshot_now()
+        if snapshot is None:
+            return READABLE_S_MAX
+        snapshot.close()
+        return OPEN_S_MAX
 
     async def stop(self) -> None:
         if self._opening is not None and not self._opening.done():

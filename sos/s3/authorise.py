@@ -1,0 +1,20 @@
+"""The hook of the dispatcher that decides by the policies in force."""
+
+from __future__ import annotations
+
+from ..domain.policy.evaluate import Verdict
+from ..services.access import Access
+from ..services.buckets import Buckets
+from .auth.identity import Identity
+from .call import Authorise
+from .circumstances import Circumstances
+
+
+def authorise_with(access: Access, buckets: Buckets) -> Authorise:
+    """Decisions over the records of buckets as they are at this moment."""
+
+    def authorise(identity: Identity, action: str, bucket: str, key: bytes, values: Circumstances) -> Verdict:
+        record = buckets.find_now(bucket) if bucket else None
+        return access.decide(identity.principal, action, bucket, record, key, values.get)
+
+    return authorise
