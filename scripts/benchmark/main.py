@@ -81,9 +81,9 @@ def once(target: Target, case: tuple[str, str, int], options: argparse.Namespace
 
 
 def prefill(target: Target, keys: int) -> None:
-    """Make the bucket large: 4 KiB objects under one prefix, in slices signed shortly before they are sent."""
+    """Make the bucket large: 16-byte objects under one prefix, in slices signed shortly before they are sent."""
     for start in range(0, keys, 20_000):
-        bench = Bench(Signer(target), 4096, 20, 0)
+        bench = Bench(Signer(target), 16, 20, 0)
         bench.tag = "prefill"
         bench.create_bucket()
         bench.send([bench.put_wire(i) for i in range(start, min(keys, start + 20_000))])
