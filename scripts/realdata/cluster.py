@@ -15,23 +15,23 @@ from tests.kit.server import Server
 from .show import Show
 
 DRIVES = 4
-GIB = 1 << 30
 LOOK_S = 0.5
 
 
 class Cluster:
     """A server with four drives below ``path``, one of which can be taken away.
 
-    :param device: the fourth drive is a file system of its own that can fail under the running server; else its
-        directory is moved away while the server is stopped for a moment
+    :param device: the drives are file systems of their own, which can fail under the running server; else directories,
+        one of which is moved away while the server is stopped for a moment
+    :param drive_bytes: the size of such a file system; it takes only what is used
     """
 
     def __init__(self, path: Path, device: bool, drive_bytes: int, show: Show) -> None:
         self._show = show
-        self._device: devices.Drive | None = None
+        self._devices: list[devices.Drive] = []
         self.victim = path / f"d{DRIVES}"
-        if device:
-            self._device = devices.Drive(self.victim, max(devices.XFS_BYTES_MIN, drive_bytes))
+        for number in range(1, DRIVES + 1) if device else ():
+            self._devices.append(devices.Drive(path / f"d{number}", max(devices.XFS_BYTES_MIN, drive_bytes)))
         self.server = Server(path, DRIVES, workers=2)
         self.memory = Memory(self.server)
 
@@ -41,8 +41,8 @@ class Cluster:
 
     def lose_drive(self) -> None:
         """One of the four drives fails for good."""
-        if self._device is not None:
-            self._device.shut_down()
+        if self._devices:
+            self._devices[-1].shut_down()
             self._show.event(f"drive {self.victim.name}: its file system was shut down under the running server")
             return
         code = self.server.stop()
@@ -53,7 +53,7 @@ class Cluster:
     @property
     def fails_under_load(self) -> bool:
         """Whether the drive can be lost in the middle of a step."""
-        return self._device is not None
+        return bool(self._devices)
 
     def kill_worker(self, slot: int) -> None:
         began = time.monotonic()
@@ -64,8 +64,7 @@ class Cluster:
     def close(self) -> None:
         self.memory.stop()
         self.server.close()
-        if self._device is not None:
-            self._device.close()
+        devices.close_all(self._devices)
 
 
 class Memory:

@@ -30,8 +30,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--clients", default="", help="some of rclone,aws,s3cmd,restic (default: all; a missing one is an error)")
     parser.add_argument(
         "--drive", choices=("auto", "device", "directory"), default="auto",
-        help="how a drive is lost. device: it is an XFS of its own, shut down under the running server (root). "
-        "directory: moved away while the server restarts. auto: device where it can be made",
+        help="how a drive is lost. device: the drives are XFS of their own, and one is shut down under the running server (root). "
+        "directory: one is moved away while the server restarts. auto: device where it can be made",
     )  # fmt: skip
     parser.add_argument("--directory", type=Path, help="where the temporary directory is made")
     parser.add_argument("--keep", action="store_true", help="leave the directory, for a look at the logs")
