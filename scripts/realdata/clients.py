@@ -96,13 +96,13 @@ class Client:
         if wrong:
             raise Failed(f"{len(wrong)} files are not what was stored: {'; '.join(wrong[:5])}")
 
-    def lines_with(self, text: str) -> LinesOf:
-        """Progress by lines that begin with a text, one for each file."""
+    def lines_with(self, *texts: str) -> LinesOf:
+        """Progress by lines that begin with one of these texts, one for each file."""
         seen = 0
 
         def fraction(line: str) -> float:
             nonlocal seen
-            if not line.startswith(text):
+            if not line.startswith(texts):
                 return -1
             seen += 1
             return min(1.0, seen / self.tree.count)
@@ -186,7 +186,8 @@ class S3cmd(Client):
     def store(self, progress: Progress) -> None:
         self._s3cmd(["mb", f"s3://{self.bucket}"], lambda _: -1, progress)
         target = f"s3://{self.bucket}/"
-        self._s3cmd(["sync", f"{self.tree.path}/", target], self.lines_with("upload:"), progress)
+        # files that are equal to another are copied in the store
+        self._s3cmd(["sync", f"{self.tree.path}/", target], self.lines_with("upload:", "remote copy:"), progress)
 
     def verify(self, progress: Progress) -> None:
         copy = self.home / "download"
