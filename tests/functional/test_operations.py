@@ -52,7 +52,7 @@ def test_the_support_page_tells_the_truth() -> None:
 
 
 CALLS: dict[str, dict[str, Any]] = {
-    "get_bucket_policy": {}, "put_bucket_policy": {"Policy": "{}"}, "delete_bucket_policy": {},
+    "put_bucket_policy": {"Policy": "{}"}, "delete_bucket_policy": {},
     "put_bucket_versioning": {"VersioningConfiguration": {"Status": "Enabled"}},
     "put_bucket_cors": {"CORSConfiguration": {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]}},
     "put_bucket_tagging": {"Tagging": {"TagSet": []}},
@@ -64,13 +64,12 @@ CALLS: dict[str, dict[str, Any]] = {
     "get_public_access_block": {}, "get_bucket_ownership_controls": {},
     "rename_object": {"Key": "key", "RenameSource": "other"},
 }  # fmt: skip
-CODES = {"get_bucket_policy": (404, "NoSuchBucketPolicy")}
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", [call for call in CALLS if call.title().replace("_", "") in ABSENT])
 def test_as_an_sdk_asks(s3: Any, shared: str, call: str) -> None:
     s3.put_object(Bucket=shared, Key="key", Body=b"1")
-    assert refusal(getattr(s3, call), Bucket=shared, **CALLS[call]) == CODES.get(call, (501, "NotImplemented"))
+    assert refusal(getattr(s3, call), Bucket=shared, **CALLS[call]) == (501, "NotImplemented")
 
 
 @pytest.mark.parametrize(
