@@ -14,7 +14,8 @@ def authorise_with(access: Access, buckets: Buckets) -> Authorise:
     """Decisions over the records of buckets as they are at this moment."""
 
     def authorise(identity: Identity, action: str, bucket: str, key: bytes, values: Circumstances) -> Verdict:
-        record = buckets.find_now(bucket) if bucket else None
+        # whose a bucket of the name is counts for nothing when one is to be made: that it is taken is told afterwards
+        record = buckets.find_now(bucket) if bucket and action != "s3:CreateBucket" else None
         return access.decide(identity.principal, action, bucket, record, key, values.get)
 
     return authorise

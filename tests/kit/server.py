@@ -292,6 +292,12 @@ class Client:
     def __init__(self, port: int, timeout_s: float = PATIENCE_S) -> None:
         self._port = port
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+        self._who = (USER, PASSWORD, "")
+
+    def be(self, access: str, secret: str = "", token: str = "") -> Client:
+        """Sign with other keys from now on, on the same connection; not at all without an access key."""
+        self._who = (access, secret, token)
+        return self
 
     def request(
         self,
@@ -313,11 +319,15 @@ class Client:
         digest = hashlib.sha256(body).hexdigest() if len(body) < 1 << 16 else "UNSIGNED-PAYLOAD"
         given = {name.lower(): value for name, value in (headers or {}).items()}
         given |= {"host": f"127.0.0.1:{self._port}", "x-amz-date": stamp, "x-amz-content-sha256": digest}
-        signature = sign_v4(method, target, text, given, digest, access=USER, secret=PASSWORD, stamp=stamp)
-        try:
-            self._connection.request(
-                method, f"{target}?{text}" if text else target, body or None, {**given, "authorization": signature}
+        access, secret, token = self._who
+        if token:
+            given["x-amz-security-token"] = token
+        if access:
+            given["authorization"] = sign_v4(
+                method, target, text, given, digest, access=access, secret=secret, stamp=stamp
             )
+        try:
+            self._connection.request(method, f"{target}?{text}" if text else target, body or None, given)
             reply = self._connection.getresponse()
             data = reply.read()
         except BROKEN:
@@ -325,11 +335,15 @@ class Client:
             raise
         return Reply(reply.status, {name.lower(): value for name, value in reply.getheaders()}, data)
 
+    def connect(self) -> None:
+        """Make the connection where there is none."""
+        if self._connection.sock is None:
+            self._connection.connect()
+
     @property
     def local_port(self) -> int:
         """Of the connection, which is made where there is none."""
-        if self._connection.sock is None:
-            self._connection.connect()
+        self.connect()
         port: int = self._connection.sock.getsockname()[1]
         return port
 
