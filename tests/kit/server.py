@@ -69,7 +69,7 @@ class Server:
 
     :param path: holds the drives and the log
     :param drives: how many, or the paths themselves (patterns are allowed)
-    :param env: added to the environment
+    :param env: added to the environment; may be changed between starts
     :param arguments: more flags
     :param module: run instead of the product's, to change a constant before it starts
     """
@@ -89,7 +89,7 @@ class Server:
         self.workers = workers
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
-        self._env, self._arguments = dict(env or {}), list(arguments)
+        self.env, self._arguments = dict(env or {}), list(arguments)
         self._log, self._out = path / "server.log", path / "server.out"
         self._started_at = 0
 
@@ -102,7 +102,7 @@ class Server:
         own = {"MINIO_ROOT_USER": USER, "MINIO_ROOT_PASSWORD": PASSWORD, "PYTHONPATH": str(ROOT)}
         self._started_at = self._log.stat().st_size if self._log.exists() else 0
         with open(self._log, "ab") as log, open(self._out, "wb") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=log, env={**os.environ, **own, **self._env})
+            self.process = subprocess.Popen(command, stdout=out, stderr=log, env={**os.environ, **own, **self.env})
         return self
 
     def start(self) -> Server:
