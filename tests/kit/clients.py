@@ -21,6 +21,7 @@ from .server import PASSWORD, ROOT, USER
 CLIENTS = ROOT / "build" / "clients"
 PLACES = [CLIENTS / "bin", ROOT / ".venv" / "bin", Path.home() / "go" / "bin"]
 TIMEOUT_S = 120.0
+HIDDEN = ("AWS_", "MC_", "MINIO_", "RCLONE_", "RESTIC_", "SOS_")
 
 
 def refusal(call: Callable[..., Any], **arguments: Any) -> tuple[int, str]:
@@ -60,8 +61,8 @@ class Tool:
 
     def run(self, *arguments: str | Path, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Ended:
         """Run it, whatever its exit code."""
-        # no proxy between a test and its server
-        clean = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+        # no proxy between a test and its server, and nothing that the user has configured for a client
+        clean = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith(HIDDEN)}
         done = subprocess.run(
             [*self.command, *map(str, arguments)],
             input=stdin,
