@@ -1,13 +1,15 @@
-"""The hook of the dispatcher that decides by the policies in force."""
+"""The hooks of the dispatcher: decisions by the policies in force, and who accounts are."""
 
 from __future__ import annotations
 
 from ..domain.policy.evaluate import Verdict
 from ..services.access import Access
 from ..services.buckets import Buckets
+from ..services.identity.directory import Directory
 from .auth.identity import Identity
 from .call import Authorise
 from .circumstances import Circumstances
+from .xml.documents import Who, who
 
 
 def authorise_with(access: Access, buckets: Buckets) -> Authorise:
@@ -19,3 +21,13 @@ def authorise_with(access: Access, buckets: Buckets) -> Authorise:
         return access.decide(identity.principal, action, bucket, record, key, values.get)
 
     return authorise
+
+
+def known_by(directory: Directory) -> Who:
+    """How documents show accounts: one that is gone by its number."""
+
+    def known(account: str) -> str:
+        record = directory.account(account)
+        return who(account, account) if record is None else who(record.canonical_id, record.name)
+
+    return known

@@ -32,6 +32,7 @@ from .auth.identity import Identity, KeyLookup
 from .circumstances import Circumstances, TagsWanted
 from .identifiers import read_version
 from .patience import Wait, no_wait, patiently
+from .xml.documents import Who, root_account
 
 PARSED_AT_ONCE_BYTES_MAX = 64 * 1024
 Parsed = TypeVar("Parsed")
@@ -68,11 +69,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Services:
+    """:param known: account → how documents show it"""
+
     buckets: Buckets
     objects: Objects
     multipart: Multipart
     listing: Listing
     purge: Purge
+    known: Who = root_account
 
 
 @dataclass(slots=True)
@@ -102,6 +106,10 @@ class Call:
     async def bucket_record(self) -> BucketRecord:
         """:raises NoSuchBucket:"""
         return await self.services.buckets.get(self.bucket)
+
+    def known(self, account: str) -> str:
+        """How documents show an account."""
+        return self.services.known(account)
 
     def version(self) -> bytes | None:
         """The version named by ``versionId``.

@@ -198,7 +198,9 @@ def test_accounts_are_apart(operator: Operator, wire: Client, photos: str) -> No
     assert wire.request("PUT", f"/{photos}").code == "BucketAlreadyExists"
     assert wire.request("GET", f"/{photos}/key").code == "AccessDenied"
     assert wire.request("GET", f"/{theirs}-none/key").code == "NoSuchBucket"
-    assert wire.request("GET", "/").body.count(b"<Name>") == 1
+    listed = wire.request("GET", "/")
+    assert listed.body.count(b"<Name>") == 1
+    assert (listed.element("ID"), listed.element("DisplayName")) == (account.canonical_id, name)
     wire.be(user, SECRET)
     assert wire.request("PUT", f"/{theirs}/key", body=b"x").status == 200
     assert wire.request("GET", f"/{photos}/key").code == "AccessDenied"
@@ -209,6 +211,13 @@ def test_accounts_are_apart(operator: Operator, wire: Client, photos: str) -> No
     assert wire.request("PUT", f"/{photos}", {"policy": ""}, body=granted).status == 204
     assert wire.be(user, SECRET).request("GET", f"/{photos}/key").status == 200
     assert wire.be(f"{name}-root", SECRET).request("GET", f"/{photos}/key").code == "AccessDenied"
+    granted = document(
+        allow("s3:PutObject s3:GetObject", f"{photos}/*", Principal={"CanonicalUser": account.canonical_id})
+    )
+    assert wire.be(USER, PASSWORD).request("PUT", f"/{photos}", {"policy": ""}, body=granted).status == 204
+    assert wire.be(user, SECRET).request("PUT", f"/{photos}/theirs", body=b"x").status == 200
+    owners = wire.be(USER, PASSWORD).request("GET", f"/{photos}").body
+    assert owners.count(account.canonical_id.encode()) == 1 and owners.count(b"<Owner>") == 2
     operator.do(lambda i: i.accounts.update(name, disabled=True))
     assert wire.be(user, SECRET).request("GET", f"/{photos}/key").code == "InvalidAccessKeyId"
     assert wire.be(f"{name}-root", SECRET).request("GET", f"/{theirs}").code == "InvalidAccessKeyId"

@@ -40,7 +40,9 @@ async def list_buckets(call: Call) -> Reply:
     if region:
         records = [r for r in records if (r.region or call.settings.region or DEFAULT_REGION) == region]
     following = show_token(following.encode()) if following else ""
-    return Reply(200, XML, documents.buckets(records, query.get("prefix"), following))
+    return Reply(
+        200, XML, documents.buckets(records, query.get("prefix"), following, call.known(call.identity.account))
+    )
 
 
 async def _visible(call: Call, prefix: str, after: str, most: int) -> tuple[list[BucketRecord], str]:

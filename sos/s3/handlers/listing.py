@@ -40,6 +40,7 @@ def _asked(call: Call, owner: bool) -> listings.Listing:
         url=read_encoding(query),
         owner=owner,
         metadata=query.get("metadata") == "true",
+        known=call.known,
     )
 
 

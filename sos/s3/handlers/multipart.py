@@ -123,7 +123,7 @@ async def list_parts(call: Call) -> Reply:
         page = await multipart.list_parts(bucket, call.key, upload_id, after, most)
     else:
         page = PartsPage(await multipart.upload(bucket, call.key, upload_id), [], False)
-    return Reply(200, XML, documents.parts(call.bucket, call.key, upload_id.hex(), page, after, most, url))
+    return Reply(200, XML, documents.parts(call.bucket, call.key, upload_id.hex(), page, after, most, url, call.known))
 
 
 async def list_multipart_uploads(call: Call) -> Reply:
@@ -139,5 +139,5 @@ async def list_multipart_uploads(call: Call) -> Reply:
     if most:
         upload_marker = read_upload(marker) if marker else b""
         page = await call.services.multipart.list_uploads(bucket, prefix, delimiter, key_marker, upload_marker, most)
-    body = documents.uploads(call.bucket, prefix, delimiter, key_marker, marker, most, url, page)
+    body = documents.uploads(call.bucket, prefix, delimiter, key_marker, marker, most, url, page, call.known)
     return Reply(200, XML, body)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from ...domain.conditions import NO_CONDITIONS
 from ...domain.errors import InvalidRequest, NoSuchConfiguration
 from ...http.message import Reply
+from ...services.access import owner_of
 from ..call import Call
 from ..errors import Code, Refusal
 from ..template import refuse_acl
-from ..xml.documents import OWNER, OWNER_ID, OWNER_NAME, root
+from ..xml.documents import root
 from ..xml.text import XML
 
 KINDS = {
@@ -30,14 +31,7 @@ DOCUMENTS = {
 }
 """Operation → the document of an unconfigured bucket."""
 
-_GRANTEE = (
-    '<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">'
-    f"<ID>{OWNER_ID}</ID><DisplayName>{OWNER_NAME}</DisplayName></Grantee>"
-)
-ACL = root(
-    "AccessControlPolicy",
-    f"{OWNER}<AccessControlList><Grant>{_GRANTEE}<Permission>FULL_CONTROL</Permission></Grant></AccessControlList>",
-)
+XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"'
 
 
 async def get_missing(call: Call) -> Reply:
@@ -65,9 +59,14 @@ async def get_bucket_versioning(call: Call) -> Reply:
 async def get_acl(call: Call) -> Reply:
     """S3: GetBucketAcl, GetObjectAcl: the owner has full control."""
     bucket = await call.bucket_record()
+    account = owner_of(bucket)
     if call.key:
-        await call.services.objects.head(bucket, call.key, call.version(), NO_CONDITIONS, None)
-    return Reply(200, XML, ACL)
+        found = await call.services.objects.head(bucket, call.key, call.version(), NO_CONDITIONS, None)
+        account = found.record.owner
+    who = call.known(account)
+    grant = f"<Grant><Grantee {XSI}>{who}</Grantee><Permission>FULL_CONTROL</Permission></Grant>"
+    inner = f"<Owner>{who}</Owner><AccessControlList>{grant}</AccessControlList>"
+    return Reply(200, XML, root("AccessControlPolicy", inner))
 
 
 async def put_acl(call: Call) -> Reply:

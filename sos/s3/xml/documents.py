@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ...meta.records import BucketRecord, ObjectRecord, PartRecord, UploadRecord
 from ...services.types import PartsPage, UploadsPage
@@ -10,9 +10,20 @@ from .text import HEADER, NAMESPACE, escape, escape_key, iso_time, url_key
 
 OWNER_ID = "02d6176db174dc93cb1b899f7c6078f08654445fe8cf1b6ce98d8855f66bdbf4"
 OWNER_NAME = "minio"
-_WHO = f"<ID>{OWNER_ID}</ID><DisplayName>{OWNER_NAME}</DisplayName>"
-OWNER = f"<Owner>{_WHO}</Owner>"
-INITIATOR = f"<Initiator>{_WHO}</Initiator>"
+_WHO = f"<ID>{OWNER_ID}</ID><DisplayName>{OWNER_NAME}</DisplayName>"  # that of the root account
+
+Who = Callable[[str], str]
+"""Account → what an ``Owner`` element holds of it."""
+
+
+def who(canonical_id: str, name: str) -> str:
+    """The inside of ``Owner``, ``Initiator`` and ``Grantee``."""
+    return f"<ID>{canonical_id}</ID><DisplayName>{escape(name)}</DisplayName>"
+
+
+def root_account(account: str) -> str:
+    """Where there is but one account."""
+    return _WHO
 
 
 def root(name: str, inner: str) -> bytes:
@@ -35,14 +46,17 @@ def checksums(values: dict[str, str], kind: str = "") -> str:
     return inner + (element("ChecksumType", kind) if inner and kind else "")
 
 
-def buckets(records: Iterable[BucketRecord], prefix: str | None, token: str) -> bytes:
-    """ListAllMyBucketsResult."""
+def buckets(records: Iterable[BucketRecord], prefix: str | None, token: str, owner: str = _WHO) -> bytes:
+    """ListAllMyBucketsResult.
+
+    :param owner: the asking account
+    """
     rows = "".join(
         f"<Bucket><Name>{escape(r.name)}</Name><CreationDate>{iso_time(r.created_ns)}</CreationDate></Bucket>"
         for r in records
     )
     more = element("ContinuationToken", token or None) + element("Prefix", prefix)
-    return root("ListAllMyBucketsResult", f"{OWNER}<Buckets>{rows}</Buckets>{more}")
+    return root("ListAllMyBucketsResult", f"<Owner>{owner}</Owner><Buckets>{rows}</Buckets>{more}")
 
 
 def location(region: str) -> bytes:
@@ -78,14 +92,24 @@ def posted(where: str, bucket: str, key: bytes, etag: str) -> bytes:
     return f"{HEADER}<PostResponse>{inner}</PostResponse>".encode()
 
 
-def parts(bucket: str, key: bytes, upload_id: str, page: PartsPage, after: int, most: int, url: bool) -> bytes:
+def parts(
+    bucket: str,
+    key: bytes,
+    upload_id: str,
+    page: PartsPage,
+    after: int,
+    most: int,
+    url: bool,
+    known: Who = root_account,
+) -> bytes:
     """ListPartsResult."""
     upload = page.upload
     rows = "".join(_listed_part(part) for part in page.parts)
     algorithm = element("ChecksumAlgorithm", upload.checksum_algorithm or None)
+    owner = known(upload.template.owner)
     inner = (
         f"<Bucket>{bucket}</Bucket><Key>{url_key(key) if url else escape_key(key)}</Key>"
-        f"<UploadId>{upload_id}</UploadId>{INITIATOR}{OWNER}"
+        f"<UploadId>{upload_id}</UploadId><Initiator>{owner}</Initiator><Owner>{owner}</Owner>"
         f"<StorageClass>{upload.template.storage_class}</StorageClass>"
         f"<PartNumberMarker>{after}</PartNumberMarker><NextPartNumberMarker>{page.next_number}</NextPartNumberMarker>"
         f"<MaxParts>{most}</MaxParts>{boolean('IsTruncated', page.truncated)}"
@@ -110,10 +134,11 @@ def uploads(
     most: int,
     url: bool,
     page: UploadsPage,
+    known: Who = root_account,
 ) -> bytes:
     """ListMultipartUploadsResult."""
     text = url_key if url else escape_key
-    rows = "".join(_upload(text(key), record) for key, record in page.uploads)
+    rows = "".join(_upload(text(key), record, known(record.template.owner)) for key, record in page.uploads)
     folded = "".join(f"<CommonPrefixes><Prefix>{text(p)}</Prefix></CommonPrefixes>" for p in page.prefixes)
     inner = (
         f"<Bucket>{bucket}</Bucket><KeyMarker>{text(key_marker)}</KeyMarker>"
@@ -127,9 +152,10 @@ def uploads(
     return root("ListMultipartUploadsResult", inner)
 
 
-def _upload(key: str, record: UploadRecord) -> str:
+def _upload(key: str, record: UploadRecord, owner: str) -> str:
     return (
-        f"<Upload><Key>{key}</Key><UploadId>{record.upload_id.hex()}</UploadId>{INITIATOR}{OWNER}"
+        f"<Upload><Key>{key}</Key><UploadId>{record.upload_id.hex()}</UploadId>"
+        f"<Initiator>{owner}</Initiator><Owner>{owner}</Owner>"
         f"<StorageClass>{record.template.storage_class}</StorageClass><Initiated>{iso_time(record.initiated_ns)}</Initiated>"
         f"{element('ChecksumAlgorithm', record.checksum_algorithm or None)}"
         f"{element('ChecksumType', record.checksum_type or None)}</Upload>"

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from ...meta.records import ObjectRecord
 from ...services.types import Page
 from ..identifiers import show_version
-from .documents import OWNER, root
+from .documents import Who, root, root_account
 from .text import escape, escape_key, iso_time, url_key
 
 _ELEMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -24,6 +24,7 @@ class Listing:
     :param url: encoding-type=url
     :param owner: entries name their owner
     :param metadata: entries carry user metadata and tags (an extension of MinIO)
+    :param known: what is known of their owners
     """
 
     bucket: str
@@ -33,6 +34,7 @@ class Listing:
     url: bool
     owner: bool = True
     metadata: bool = False
+    known: Who = root_account
 
     @property
     def text(self) -> Callable[[bytes], str]:
@@ -44,8 +46,9 @@ class Listing:
 
 
 def _entries(asked: Listing, page: Page) -> Iterator[str]:
-    text, owner = asked.text, OWNER if asked.owner else ""
+    text, known = asked.text, asked.known
     for key, record in page.entries:
+        owner = f"<Owner>{known(record.owner)}</Owner>" if asked.owner else ""
         extra = _metadata(record) if asked.metadata else ""
         yield (
             f"<Contents><Key>{text(key)}</Key><LastModified>{iso_time(record.mtime_ns)}</LastModified>"
@@ -131,7 +134,8 @@ def _versions(asked: Listing, page: Page) -> Iterator[str]:
     latest = page.latest or [True] * len(page.entries)
     for (key, record), newest in zip(page.entries, latest, strict=True):
         head = (
-            f"<Key>{text(key)}</Key><LastModified>{iso_time(record.mtime_ns)}</LastModified>{OWNER}"
+            f"<Key>{text(key)}</Key><LastModified>{iso_time(record.mtime_ns)}</LastModified>"
+            f"<Owner>{asked.known(record.owner)}</Owner>"
             f"<IsLatest>{'true' if newest else 'false'}</IsLatest><VersionId>{show_version(record.version_id)}</VersionId>"
         )
         if record.is_marker:

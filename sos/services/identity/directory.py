@@ -29,10 +29,19 @@ from ...domain.policy.document import read as read_document
 from ...domain.policy.evaluate import Caller, Type
 from ...erasure.handle import Snapshot
 from ...meta import iam
-from ...meta.iam import ROOT_ACCOUNT, AccountRecord, GroupRecord, KeyKind, KeyRecord, PolicyRecord, UserRecord
+from ...meta.iam import (
+    ACCOUNT_CHARS,
+    ROOT_ACCOUNT,
+    AccountRecord,
+    GroupRecord,
+    KeyKind,
+    KeyRecord,
+    PolicyRecord,
+    UserRecord,
+)
 from ...meta.rows import open_row
 from .access_keys import Parent
-from .accounts import ROOT_CANONICAL_ID
+from .accounts import ROOT_CANONICAL_ID, ROOT_NAME
 from .context import Realm
 from .principal import Principal, root_principal
 
@@ -121,7 +130,10 @@ class Directory:
         self._entries: Recent[str, _Entry] = Recent(KNOWN_MAX)
         self._policies: Recent[tuple[str, bytes, Kind], Policy] = Recent(COMPILED_MAX)
         self._sets: Recent[tuple[tuple[str, bytes], ...], PolicySet] = Recent(COMPILED_MAX)
+        self._accounts: Recent[str, AccountRecord] = Recent(KNOWN_MAX)
+        self._accounts_of = -1
         root = realm.vault.root
+        self._root_account = AccountRecord(ROOT_ACCOUNT, ROOT_NAME, ROOT_CANONICAL_ID, root.user, 0)
         self._root = Known(root_principal(root.user), root.password, root_access)
 
     def find(self, access_key: str) -> Known | None:
@@ -156,6 +168,31 @@ class Directory:
         if known is not None or entry is not None:  # unknown keys are not remembered: there is no end to them
             self._entries.put(access_key, _Entry(known, tuple(reader.seen.items()), generation))
         return known
+
+    def account(self, account: str) -> AccountRecord | None:
+        """An account by its id; None for one that is gone. What is no id stands for the root account: it was written
+        before there were accounts.
+
+        :raises MustWait: nothing can be read at this moment
+        """
+        if account == ROOT_ACCOUNT or len(account) != ACCOUNT_CHARS or not account.isdigit():
+            return self._root_account
+        generation = self._pages.generation(GEN_IAM)
+        if generation != self._accounts_of:
+            self._accounts = Recent(KNOWN_MAX)
+            self._accounts_of = generation
+        found = self._accounts.get(account)
+        if found is None:
+            snapshot = self._realm.store.system.snapshot_now()
+            if snapshot is None:
+                raise MustWait()
+            try:
+                found = _Reader(snapshot).get(iam.account_row(account), AccountRecord)
+            finally:
+                snapshot.close()
+            if found is not None:
+                self._accounts.put(account, found)
+        return found
 
     # -- putting together ------------------------------------------------------------------------------
 
