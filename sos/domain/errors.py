@@ -216,6 +216,36 @@ class RootSecretWrong(StoreError):
     """The root credentials do not open the identity store of this deployment."""
 
 
+# -- calls of the admin API --------------------------------------------------------------------------
+
+
+class UnknownCall(StoreError):
+    """No such call, or not in this version of the admin API: clients then try an older one."""
+
+
+class UnsupportedCall(StoreError):
+    """No such call of the key management API."""
+
+
+class BadDocument(StoreError):
+    """The document of an admin call cannot be decrypted with the caller's secret key, or is not what the call needs."""
+
+
+class DocumentTooLarge(StoreError): ...
+
+
+class InvalidAdminArgument(StoreError):
+    """A parameter of an admin call."""
+
+
+class NoSuchSetting(StoreError):
+    """A subsystem, or a key of one, that the configuration does not have."""
+
+
+class NotEnabled(StoreError):
+    """An identity provider that is not configured; ``detail['what']`` is ``ldap`` or ``openid``."""
+
+
 # -- the body is not what was promised -------------------------------------------------------------
 
 

@@ -6,26 +6,31 @@ is read before that either; a handler that reads the body does so through :class
 
 from __future__ import annotations
 
-import json
+import re
 import time
 from dataclasses import dataclass
+from functools import partial
 
-from ..domain.errors import NotImplementedHere
+from ..domain.errors import AccessDenied, NotImplementedHere, UnknownCall
 from ..domain.names import check_bucket_name, check_key
 from ..http.message import Reply, Request
+from ..http.signed import Signed, SignedHandler
 from . import cors
 from . import health as probes
 from .auth.authenticate import authenticate
-from .auth.identity import Identity, KeyLookup
+from .auth.body import read_document
+from .auth.identity import Identity, KeyLookup, Scheme
 from .auth.query import parse_query
 from .call import Authorise, Call, Services, Settings, signed_only
-from .errors import Code, Place, Refusal, describe, fields, render
+from .circumstances import Circumstances
+from .errors import Code, Place, Refusal, describe, render, render_json
 from .health import Health
 from .limits import check_headers
 from .operations import OPERATIONS, Operation
 from .patience import Wait, no_wait, patiently
 from .router import route, target
 
+is_sha256 = re.compile(r"[0-9a-f]{64}").fullmatch
 RESERVED = b"/minio"
 ADMIN = (b"/minio/admin/", b"/minio/kms/")
 
@@ -58,6 +63,7 @@ class Dispatcher:
     :param keys: access key → credentials
     :param authorise: whether an identity may do an action on a bucket and key
     :param wait: what to do when one of the two cannot tell at this moment
+    :param admin: answers the paths of the admin API
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class Dispatcher:
         health: Health,
         authorise: Authorise = signed_only,
         wait: Wait = no_wait,
+        admin: SignedHandler | None = None,
     ) -> None:
         self._services = services
         self._keys = keys
@@ -75,6 +82,7 @@ class Dispatcher:
         self._health = health
         self._authorise = authorise
         self._wait = wait
+        self._admin = admin
         self.tallies = {operation.name: Tally() for operation in OPERATIONS}
         self.unrouted = Tally()
 
@@ -84,7 +92,8 @@ class Dispatcher:
         try:
             reply = await self._answer(request, seen)
         except Exception as error:  # noqa: BLE001 - the outermost level of a request
-            reply = render(describe(error), self._place(request, seen))
+            show = render_json if request.path.startswith(ADMIN) else render
+            reply = show(describe(error), self._place(request, seen))
         if "origin" in request.headers and request.method != "OPTIONS":
             cors.share(reply, request.headers, self._settings.origins)
         tally = self.tallies[seen.operation.name] if seen.operation is not None else self.unrouted
@@ -101,7 +110,7 @@ class Dispatcher:
         if request.method == "OPTIONS":
             return cors.preflight(request.headers, self._settings.origins)
         if request.path.startswith(RESERVED) and request.path[6:7] in (b"", b"/"):
-            return self._reserved(request)
+            return await self._reserved(request)
         settings = self._settings
         bucket, key, host_bucket = target(request.path, request.headers.get("host"), settings.domains)
         seen.bucket, seen.key = bucket, key
@@ -143,23 +152,40 @@ class Dispatcher:
 
         return await patiently(attempt, self._wait)
 
-    def _reserved(self, request: Request) -> Reply:
+    async def _reserved(self, request: Request) -> Reply:
         """Paths below ``/minio/``, which are no bucket."""
         reply = probes.answer(request, self._health) if request.path.startswith(probes.PREFIX) else None
         if reply is not None:
             return reply
         if request.path.startswith(ADMIN):
-            return self._admin(request)
+            if self._admin is None:
+                raise UnknownCall()
+            return await self._admin(request, partial(self._signed, request))
         if request.path.strip(b"/") == b"minio":
             raise Refusal(Code.AllAccessDisabled)
         raise Refusal(Code.NoSuchKey, "There is nothing at this reserved path.")
 
-    def _admin(self, request: Request) -> Reply:
-        """What admin clients are told by a server that does not know the call."""
-        failure = describe(Refusal(Code.XMinioAdminVersionMismatch))
-        members = dict(fields(failure, self._place(request, _Seen())))
-        body = json.dumps(members).encode()
-        return Reply(failure.status, [("Content-Type", "application/json")], body)
+    async def _signed(self, request: Request) -> Signed:
+        """Who sent a call of the admin API. Only a V4 signature in the header, over the whole body, will do: what these
+        calls change must not hang on a link, or on a body that anybody may have put in.
+
+        :raises AuthError, AccessDenied, IdentityClosed
+        """
+        check_headers(request.headers)
+
+        def attempt() -> Identity:
+            return authenticate(request, self._keys, "", time.time())
+
+        identity = await patiently(attempt, self._wait)
+        whole = "x-amz-content-sha256" in request.headers and is_sha256(identity.payload)
+        if identity.version != 4 or identity.scheme is not Scheme.HEADER or not whole:
+            raise AccessDenied()
+        found = await patiently(lambda: self._keys(identity.access_key), self._wait)
+        if found is None:
+            raise AccessDenied()
+        query = dict(reversed(parse_query(request.query)))
+        read = partial(read_document, request, identity, object_checksums=False)
+        return Signed(found.principal, found.secret_key, Circumstances(request, identity, query).get, read)
 
     def _place(self, request: Request, seen: _Seen) -> Place:
         settings = self._settings

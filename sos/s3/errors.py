@@ -6,8 +6,9 @@ decide by them.
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..domain import errors as domain
@@ -153,6 +154,12 @@ class Code(Enum):
     XMinioAdminAccountExists = 409, "An account of this name exists."
     XMinioAdminAccountNotEmpty = 409, "The account still has users or buckets."
     XMinioAdminBucketQuotaExceeded = 400, "Bucket quota exceeded"
+    OpenIDNotEnabled = 400, "OpenID is not configured."
+    XMinioAdminConfigBadJSON = 400, "JSON configuration provided is of incorrect format"
+    XMinioAdminConfigTooLarge = 400, "Configuration data provided exceeds the allowed maximum of 262272 bytes"
+    XMinioAdminInvalidArgument = 400, "Invalid arguments specified."
+    XMinioConfigError = 400, "There is no such configuration."
+    XMinioLDAPNotEnabled = 501, "LDAP is not enabled. LDAP must be enabled to make LDAP requests."
     XMinioAdminGroupNotEmpty = 400, "The specified group is not empty - cannot remove it."
     XMinioAdminInvalidAccessKey = 400, "The access key is invalid."
     XMinioAdminInvalidSecretKey = 400, "The secret key is invalid."
@@ -259,6 +266,13 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.ServiceAccountNotAllowed: (Code.XMinioIAMServiceAccountNotAllowed, ""),
     domain.IdentityClosed: (Code.XMinioIAMNotInitialized, ""),
     domain.RootSecretWrong: (Code.InternalError, ""),
+    domain.UnknownCall: (Code.XMinioAdminVersionMismatch, ""),
+    domain.UnsupportedCall: (Code.BadRequest, ""),
+    domain.BadDocument: (Code.XMinioAdminConfigBadJSON, ""),
+    domain.DocumentTooLarge: (Code.XMinioAdminConfigTooLarge, ""),
+    domain.InvalidAdminArgument: (Code.XMinioAdminInvalidArgument, ""),
+    domain.NoSuchSetting: (Code.XMinioConfigError, ""),
+    domain.NotEnabled: (Code.XMinioLDAPNotEnabled, ""),  # or for OpenID, see _describe_domain
     domain.BadDigest: (Code.BadDigest, ""),
     domain.InvalidDigest: (Code.InvalidDigest, ""),
     domain.ChecksumMismatch: (Code.XAmzContentChecksumMismatch, ""),
@@ -283,6 +297,9 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.BadRow: (Code.InternalError, ""),
 }
 """Every class of the domain's error tree → (code, message; empty = the code's own)."""
+
+ADMIN_CODES = {Code.MalformedPolicy: Code.XMinioMalformedIAMPolicy}
+"""What is called otherwise in the admin API."""
 
 PRIVATE = frozenset({Code.InternalError, Code.SlowDownRead, Code.SlowDownWrite, Code.XMinioStorageFull})
 """Codes whose cause (paths, drives) stays in the log: the client gets the standard message."""
@@ -353,6 +370,8 @@ def _describe_domain(error: domain.StoreError) -> Failure:
         code = Code.BucketAlreadyOwnedByYou
     elif isinstance(error, domain.NoSuchConfiguration):
         code = KINDS.get(str(error.detail.get("kind")), code)
+    elif isinstance(error, domain.NotEnabled) and error.detail.get("what") == "openid":
+        code = Code.OpenIDNotEnabled
     elif isinstance(error, domain.NotImplementedHere) and (what := error.detail.get("what")):
         message = f"{what} is not implemented by this server."
     if code in PRIVATE:
@@ -394,6 +413,14 @@ def render(failure: Failure, place: Place) -> Reply:
         return Reply(failure.status, headers)
     headers.append(("Content-Type", "application/xml"))
     return Reply(failure.status, headers, (HEADER + document(failure, place)).encode())
+
+
+def render_json(failure: Failure, place: Place) -> Reply:
+    """The reply for a failure of the admin API."""
+    code = ADMIN_CODES.get(failure.code, failure.code)
+    members = dict(fields(replace(failure, code=code), place))
+    headers = [*_headers(failure), ("Content-Type", "application/json")]
+    return Reply(failure.status, headers, json.dumps(members).encode())
 
 
 def _headers(failure: Failure) -> list[tuple[str, str]]:

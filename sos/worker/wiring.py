@@ -9,6 +9,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from ..admin.api import AdminApi
+from ..admin.call import Services as AdminServices
 from ..base.pages import Pages
 from ..base.touch import Touches
 from ..domain.errors import DriveFault
@@ -30,7 +32,7 @@ from ..meta.transitions import decide
 from ..placement.parity import Parities, parities
 from ..placement.sets import KeyMap, owned_by, owner_of
 from ..s3.auth.lookup import keys_of
-from ..s3.authorise import authorise_with, known_by
+from ..s3.authorise import authorise_with
 from ..s3.call import Services
 from ..s3.call import Settings as SurfaceSettings
 from ..s3.dispatch import Dispatcher
@@ -43,6 +45,8 @@ from ..services.multipart import Multipart
 from ..services.objects import Objects
 from ..services.pools import Claims, Pools
 from ..services.purge import Purge
+from ..services.usage import Usage
+from .cluster import MachineFacts
 from .context import WorkerContext
 from .drives import OpenAs, SetDrives
 from .health import SetHealth
@@ -207,9 +211,7 @@ class Worker:
         listing = Listing(self.sets, self.work_pool)
         multipart = Multipart(pools, objects, listing)
         purge = Purge(self.buckets, objects, multipart, listing)
-        self.identity = Identity(pools.system, self.pages, self._root(), root_access=self.settings.root_access)
-        known = known_by(self.identity.directory)
-        services = Services(self.buckets, objects, multipart, listing, purge, known)
+        services = Services(self.buckets, objects, multipart, listing, purge)
         owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
         looks = [drives.follow for drives in self.drives if drives.number not in self.owners]
         looks += [owner.leave_suspects for owner in self.owners.values()]
@@ -240,14 +242,25 @@ class Worker:
             host_id=headers.get("X-Amz-Id-2", ""),
             origins=self.settings.cors_allow_origin,
         )
+        self.identity = Identity(pools.system, self.pages, self._root(), root_access=self.settings.root_access)
         self.access = Access()
+        health = SetHealth(self.sets, self.classes)
         self.dispatcher = Dispatcher(
             services,
             keys_of(self.identity.directory, time.time_ns),
             self.surface,
-            SetHealth(self.sets, self.classes),
+            health,
             authorise_with(self.access, self.buckets),
             self.identity.wait,
+            self._admin(health),
+        )
+
+    def _admin(self, health: SetHealth) -> AdminApi:
+        secure = self.certificates is not None
+        machine = MachineFacts(self.context, self.sets, self.drives, self.classes, health, secure)
+        usage = Usage(self.sets)
+        return AdminApi(
+            AdminServices(self.identity, self.access, self.buckets, usage, machine, lambda: self.context.settings)
         )
 
     def _root(self) -> Root:

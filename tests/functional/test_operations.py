@@ -153,4 +153,5 @@ def test_health_without_credentials(server: Server) -> None:
             reply = raw(server, method, f"/minio/health/{path}")
             assert (reply.status, reply.body) == (200, b"")
     assert raw(server, "GET", "/minio/health/cluster").headers["x-minio-write-quorum"] == "3"
-    assert raw(server, "GET", "/minio/admin/v3/info").status == 426
+    assert raw(server, "GET", "/minio/admin/v3/info").status == 403
+    assert raw(server, "GET", "/minio/admin/v4/info").status == 426

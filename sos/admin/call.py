@@ -1,0 +1,190 @@
+"""What a handler of the admin API is given: one authorised call, and the services that it may use."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from ..config.settings import Settings
+from ..domain.errors import (
+    AccessDenied,
+    BadDocument,
+    DocumentTooLarge,
+    EntityTooLarge,
+    InvalidAdminArgument,
+    NoSuchBucket,
+)
+from ..http.message import Reply, Request
+from ..http.signed import Signed
+from ..meta.iam import ROOT_ACCOUNT
+from ..meta.records import BucketRecord
+from ..services.access import Access
+from ..services.buckets import Buckets
+from ..services.identity.identity import Identity
+from ..services.identity.principal import Principal
+from ..services.usage import Usage
+from .cluster import Cluster
+from .crypto import Envelopes
+
+if TYPE_CHECKING:
+    from .operations import Operation
+
+T = TypeVar("T")
+#: Of an encrypted document, and of a plain one.
+SEALED_BYTES_MAX = 256 * 1024 + 128
+PLAIN_BYTES_MAX = 1024 * 1024
+JSON = ("Content-Type", "application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """:param settings: as they are now"""
+
+    identity: Identity
+    access: Access
+    buckets: Buckets
+    usage: Usage
+    cluster: Cluster
+    settings: Callable[[], Settings]
+    envelopes: Envelopes = field(default_factory=Envelopes)
+
+
+@dataclass(slots=True)
+class Call:
+    """One call on its way through a handler.
+
+    :param path: what the variable parts of its path are
+    :param query: each name with all its values
+    """
+
+    request: Request
+    operation: Operation
+    path: Mapping[str, str]
+    query: Mapping[str, list[str]]
+    signed: Signed
+    services: Services
+
+    # -- who -------------------------------------------------------------------------------------------
+
+    @property
+    def who(self) -> Principal:
+        return self.signed.principal
+
+    @property
+    def account(self) -> str:
+        """Whose users, groups, policies and keys are administered."""
+        return self.who.account
+
+    @property
+    def user(self) -> str:
+        """The user that calls, or whose key calls; empty for the root of an account."""
+        return self.who.user
+
+    def names_self(self, name: str) -> bool:
+        """Whether a name is that of the caller: its access key, or the user that this belongs to."""
+        return name in (self.who.access_key, self.who.caller.user)
+
+    async def require(self, *actions: str, own: bool = False, account: str = "") -> None:
+        """One of some actions must be allowed; with ``own`` it is enough that it is not forbidden.
+
+        :param account: that the call is about, where it is not the caller's
+        :raises AccessDenied:
+        """
+        if not any([await self.allows(action, own=own, account=account) for action in actions]):
+            raise AccessDenied()
+
+    async def allows(self, action: str, *, own: bool = False, account: str = "", bucket: str = "") -> bool:
+        record = await self._record(bucket) if bucket else None
+        about = account or self.account
+        decide = self.services.access.decide
+        return bool(decide(self.who, action, bucket, record, b"", self.signed.values, account=about, deny_only=own))
+
+    async def _record(self, bucket: str) -> BucketRecord | None:
+        with contextlib.suppress(NoSuchBucket):
+            return await self.services.buckets.get(bucket)
+        return None
+
+    async def authorise(self) -> None:
+        """The rule of the operation's row. :raises AccessDenied:"""
+        operation = self.operation
+        bucket = self.get("bucket") if operation.about == "bucket" else ""
+        about = ROOT_ACCOUNT if operation.about == "server" else self.account
+        for action in operation.actions:
+            if await self.allows(action, account=about, bucket=bucket):
+                return
+        raise AccessDenied()
+
+    # -- what ------------------------------------------------------------------------------------------
+
+    def get(self, name: str) -> str:
+        """The first value of a parameter, empty without one."""
+        return self.query.get(name, [""])[0]
+
+    def switch(self, name: str) -> bool:
+        return self.get(name).lower() == "true"
+
+    def status(self) -> bool:
+        """``status=enabled|disabled``. :raises InvalidAdminArgument:"""
+        return enabled(self.get("status"))
+
+    async def document(self, most: int = PLAIN_BYTES_MAX) -> bytes:
+        """The plain body. :raises DocumentTooLarge:"""
+        try:
+            return await self.signed.read(most)
+        except EntityTooLarge:
+            raise DocumentTooLarge() from None
+
+    async def parsed(self, kind: type[T]) -> T:
+        """The plain body as JSON. :raises BadDocument, DocumentTooLarge"""
+        return decode(await self.document(), kind)
+
+    async def opened(self) -> bytes:
+        """The encrypted body. :raises BadDocument, DocumentTooLarge"""
+        body = await self.document(SEALED_BYTES_MAX)
+        return await self.services.envelopes.open(self.signed.secret, body)
+
+    async def sealed_document(self, kind: type[T]) -> T:
+        """The encrypted body as JSON. :raises BadDocument, DocumentTooLarge"""
+        return decode(await self.opened(), kind)
+
+    async def sealed(self, value: Any) -> Reply:
+        """The reply with a value as encrypted JSON; bytes are taken as they are."""
+        text = value if isinstance(value, bytes) else encode(value)
+        return Reply(200, [JSON], await self.services.envelopes.seal(self.signed.secret, text))
+
+
+def decode(text: bytes, kind: type[T]) -> T:
+    """:raises BadDocument:"""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadDocument(f"JSON configuration provided is of incorrect format: {error}") from None
+
+
+encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def plain(value: Any) -> Reply:
+    """The reply with a value as JSON."""
+    return Reply(200, [JSON], encode(value))
+
+
+def done(status: int = 200) -> Reply:
+    """A reply without a document."""
+    return Reply(status)
+
+
+def enabled(word: str) -> bool:
+    """:raises InvalidAdminArgument: neither of the two words"""
+    if word not in ("enabled", "disabled"):
+        raise InvalidAdminArgument("The status must be enabled or disabled.")
+    return word == "enabled"
+
+
+def some(**members: Any) -> dict[str, Any]:
+    """Members of a document without the empty ones."""
+    return {name: value for name, value in members.items() if value not in ("", None, (), [], {}, b"")}

@@ -1,0 +1,1 @@
+"""Handlers of the admin API: parse, call a service, return a value."""

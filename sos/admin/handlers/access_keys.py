@@ -1,0 +1,215 @@
+"""Service accounts and temporary credentials.
+
+What belongs to the caller it may do with its own keys unless a policy forbids it (``own``); a key that a session policy
+binds cannot change that policy, since nothing would bind it then.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ...domain.errors import AccessDenied, InvalidRequest, NoSuchAccessKey, UnknownCall
+from ...domain.policy.builtin import builtin_json
+from ...domain.policy.document import VERSION
+from ...http.message import Reply
+from ...meta.iam import KeyKind, KeyRecord
+from ...services.identity.access_keys import NewService, Parent, ServiceUpdate
+from .. import moments
+from ..call import Call, done, some
+
+#: How long a service account may live is a condition of policies.
+PROVIDERS = ("builtin", "ldap", "openid")
+
+
+class NewKey(msgspec.Struct, rename="camel"):
+    """madmin ``AddServiceAccountReq``."""
+
+    policy: msgspec.Raw = msgspec.Raw(b"null")
+    target_user: str = ""
+    access_key: str = ""
+    secret_key: str = ""
+    name: str = ""
+    description: str = ""
+    comment: str = ""
+    expiration: str | None = None
+
+
+class KeyUpdate(msgspec.Struct, rename="camel"):
+    """madmin ``UpdateServiceAccountReq``."""
+
+    new_policy: msgspec.Raw = msgspec.Raw(b"null")
+    new_secret_key: str = ""
+    new_status: str = ""
+    new_name: str = ""
+    new_description: str = ""
+    new_expiration: str | None = None
+
+
+async def add(call: Call) -> Reply:
+    wanted = await call.sealed_document(NewKey)
+    parent = await _parent(call, wanted.target_user)
+    service = NewService(
+        wanted.access_key,
+        wanted.secret_key,
+        _policy(wanted.policy) or b"",
+        wanted.name,
+        wanted.description or wanted.comment,
+        moments.parse(wanted.expiration) if wanted.expiration else 0,
+    )
+    made = await call.services.identity.access_keys.create(parent, service)
+    expiration = moments.show(made.expires_ns, moments.EPOCH)
+    credentials = {"accessKey": made.access_key, "secretKey": made.secret, "expiration": expiration}
+    return await call.sealed({"credentials": credentials})
+
+
+async def _parent(call: Call, target: str) -> Parent:
+    """Whom a new key will belong to. :raises AccessDenied:"""
+    if not target or call.names_self(target):
+        await call.require("admin:CreateServiceAccount", own=True)
+        if call.who.origin is None:
+            raise AccessDenied()
+        return call.who.origin
+    await call.require("admin:CreateServiceAccount")
+    if target == call.services.identity.accounts.root().root_key:
+        raise AccessDenied("Only root can make access keys of root.")
+    return Parent(call.account, target)
+
+
+async def update(call: Call) -> Reply:
+    record = await _service(call, "admin:UpdateServiceAccount", change=True)
+    wanted = await call.sealed_document(KeyUpdate)
+    if wanted.new_status not in ("", "on", "off"):
+        raise InvalidRequest("The status of an access key must be on or off.")
+    change = ServiceUpdate(
+        wanted.new_secret_key or None,
+        _policy(wanted.new_policy),
+        wanted.new_status == "on" if wanted.new_status else None,
+        wanted.new_name or None,
+        wanted.new_description or None,
+        moments.parse(wanted.new_expiration) if wanted.new_expiration else None,
+    )
+    await call.services.identity.access_keys.update(record.access_key, change)
+    return done(204)
+
+
+async def remove(call: Call) -> Reply:
+    record = await _service(call, "admin:RemoveServiceAccount")
+    await call.services.identity.access_keys.remove(record.access_key)
+    return done(204)
+
+
+async def info(call: Call) -> Reply:
+    record = await _service(call, "admin:ListServiceAccounts")
+    return await call.sealed(await described(call, record))
+
+
+async def temporary_info(call: Call) -> Reply:
+    record = await _key(call, KeyKind.TEMPORARY, "admin:ListTemporaryAccounts")
+    return await call.sealed(await described(call, record))
+
+
+async def any_info(call: Call) -> Reply:
+    """A service account or temporary credentials; without a name the caller's own key."""
+    name = call.get("accessKey") or call.who.access_key
+    record = await _key(call, None, "admin:ListServiceAccounts", name)
+    provider = record.provider.partition(":")[0]
+    kind = "STS" if record.kind == KeyKind.TEMPORARY else "Service Account"
+    more = {"AccessKey": record.access_key, "userType": kind, "userProvider": provider}
+    return await call.sealed({**await described(call, record), **more})
+
+
+async def revoke(call: Call) -> Reply:
+    """End temporary credentials of a user: of one type, or all of them."""
+    provider, user, token_type = call.path["provider"], call.get("user"), call.get("tokenRevokeType")
+    every = call.switch("fullRevoke")
+    if provider not in PROVIDERS:
+        raise UnknownCall()
+    if bool(token_type) == every:
+        raise InvalidRequest("Either tokenRevokeType or fullRevoke is needed.")
+    own = not user or call.names_self(user)
+    await call.require("admin:RemoveServiceAccount", own=own)
+    parent = call.user if own else user
+    await call.services.identity.access_keys.revoke(call.account, parent, token_type, every)
+    return done(204)
+
+
+# -- finding ---------------------------------------------------------------------------------------------
+
+
+async def _service(call: Call, action: str, *, change: bool = False) -> KeyRecord:
+    return await _key(call, KeyKind.SERVICE, action, change=change)
+
+
+async def _key(call: Call, kind: KeyKind | None, action: str, name: str = "", *, change: bool = False) -> KeyRecord:
+    """A key, once the caller may do something with it; who may not does not learn whether there is one.
+
+    :raises NoSuchAccessKey, AccessDenied
+    """
+    try:
+        record = await call.services.identity.access_keys.get(name or call.get("accessKey"), kind)
+    except NoSuchAccessKey:
+        await call.require(action)
+        raise
+    own = record.account == call.account and record.parent == call.user
+    if change and record.access_key == call.who.access_key and call.who.sessions:
+        own = False
+    await call.require(action, own=own, account=record.account)
+    return record
+
+
+def parent_name(call: Call, record: KeyRecord) -> str:
+    """The user that a key belongs to, or the root of the account by its key."""
+    return record.parent or root_key(call)
+
+
+def root_key(call: Call) -> str:
+    """Of the caller's account."""
+    return call.who.caller.user if call.who.owner else call.services.identity.accounts.root().root_key
+
+
+# -- showing ---------------------------------------------------------------------------------------------
+
+
+def listed(call: Call, record: KeyRecord) -> dict[str, Any]:
+    """madmin ``ServiceAccountInfo``."""
+    return {
+        "parentUser": parent_name(call, record),
+        "accountStatus": "on" if record.enabled else "off",
+        "impliedPolicy": not record.session_policy,
+        "accessKey": record.access_key,
+        **some(name=record.name, description=record.description),
+        "expiration": moments.show(record.expires_ns, moments.EPOCH),
+    }
+
+
+async def described(call: Call, record: KeyRecord) -> dict[str, Any]:
+    """madmin ``InfoServiceAccountResp``: as listed, with the policy that binds the key."""
+    shown = listed(call, record)
+    del shown["accessKey"]
+    document = record.session_policy or await _implied(call, record)
+    return {**shown, "policy": msgspec.json.format(document, indent=1).decode()}
+
+
+async def _implied(call: Call, record: KeyRecord) -> bytes:
+    """What a key without a policy of its own may do: what its parent may."""
+    if not record.parent:
+        return builtin_json()["consoleAdmin"]
+    known = call.services.identity.directory.find(record.access_key)
+    names = known.principal.policy_names if known is not None else record.policies
+    return await combined(call, names)
+
+
+async def combined(call: Call, names: tuple[str, ...]) -> bytes:
+    """The statements of some policies as one document."""
+    policies = call.services.identity.policies
+    every = {one.name: one.document for one in await policies.every(call.account)} if names else {}
+    statements = [each for name in names if name in every for each in msgspec.json.decode(every[name])["Statement"]]
+    return msgspec.json.encode({"Version": VERSION, "Statement": statements})
+
+
+def _policy(raw: msgspec.Raw) -> bytes | None:
+    """None where none is given."""
+    text = bytes(raw)
+    return None if text in (b"", b"null", b'""') else text

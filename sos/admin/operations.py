@@ -1,0 +1,220 @@
+"""The one table of the admin API: routing and authorisation. What is not implemented is in it and answers 501.
+
+Source: MinIO's ``cmd/admin-router.go`` and ``cmd/kms-router.go``; names are those of its handlers without ``Handler``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from ..http.message import Reply
+from .call import Call
+from .handlers import access_keys, buckets, config, groups, info, listing_keys, policies, server, users
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row.
+
+    :param path: below ``/minio/``; ``{x}`` is one segment, ``{x*}`` all that follows
+    :param actions: one of them must be allowed; none: the handler decides
+    :param query: parameters without which the row does not match
+    :param about: whose it is: ``server`` the deployment's first account's, ``own`` the caller's, ``bucket`` that of the
+        bucket in the query
+    """
+
+    name: str
+    method: str
+    path: str
+    actions: tuple[str, ...]
+    handler: Handler | None = None
+    query: tuple[str, ...] = ()
+    about: str = "server"
+
+
+def _admin(
+    name: str,
+    route: str,
+    actions: str,
+    handler: Handler | None = None,
+    query: str = "",
+    about: str = "server",
+) -> Operation:
+    """A row below ``admin/v3``; ``route`` is the method and the path, ``actions`` without their prefix."""
+    method, path = route.split(" ")
+    named = tuple(one if ":" in one else f"admin:{one}" for one in actions.split())
+    return Operation(name, method, f"admin/v3/{path}", named, handler, tuple(query.split()), about)
+
+
+def _own(name: str, route: str, actions: str, handler: Handler | None = None, query: str = "") -> Operation:
+    """About users, groups, policies and keys of the caller's account."""
+    return _admin(name, route, actions, handler, query, "own")
+
+
+def _bucket(name: str, route: str, actions: str, handler: Handler | None = None, query: str = "bucket") -> Operation:
+    return _admin(name, route, actions, handler, query, "bucket")
+
+
+_SERVER = (
+    _admin("ServiceRestart", "POST service", "", server.service, "action"),
+    _admin("ServerUpdate", "POST update", "ServerUpdate", None, "updateURL"),
+    _admin("ServerInfo", "GET info", "ServerInfo", info.server_info),
+    _admin("StorageInfo", "GET storageinfo", "StorageInfo", info.storage_info),
+    _admin("DataUsageInfo", "GET datausageinfo", "DataUsageInfo", info.data_usage_info),
+    _own("AccountInfo", "GET accountinfo", "", info.account_info),
+    _admin("InspectData", "GET inspect-data", "InspectData", None, "volume file"),
+    _admin("InspectData", "POST inspect-data", "InspectData"),
+    _admin("Metrics", "GET metrics", "ServerInfo"),
+    _admin("BackgroundHealStatus", "POST background-heal/status", "Heal", server.heal_status),
+    _admin("Heal", "POST heal/{path*}", "Heal"),
+    _admin("ListPools", "GET pools/list", "ServerInfo Decommission", server.list_pools),
+    _admin("StatusPool", "GET pools/status", "ServerInfo Decommission", server.pool_status, "pool"),
+    _admin("StartDecommission", "POST pools/decommission", "Decommission", None, "pool"),
+    _admin("CancelDecommission", "POST pools/cancel", "Decommission", None, "pool"),
+    _admin("RebalanceStart", "POST rebalance/start", "Rebalance"),
+    _admin("RebalanceStatus", "GET rebalance/status", "Rebalance"),
+    _admin("RebalanceStop", "POST rebalance/stop", "Rebalance"),
+    _admin("StartProfiling", "POST profiling/start", "Profiling", None, "profilerType"),
+    _admin("DownloadProfiling", "GET profiling/download", "Profiling"),
+    _admin("Profile", "POST profile", "Profiling", None, "profilerType"),
+    _admin("TopLocks", "GET top/locks", "TopLocksInfo", server.top_locks),
+    _admin("ForceUnlock", "POST force-unlock", "ForceUnlock", None, "paths"),
+    _admin("Speedtest", "POST speedtest", "OBDInfo"),
+    _admin("SpeedtestClientDevnull", "POST speedtest/client/devnull", "BandwidthMonitor"),
+    _admin("SpeedtestClientDevnullExtraTime", "POST speedtest/client/devnull/extratime", "BandwidthMonitor"),
+    _admin("Speedtest", "POST speedtest/{kind}", "OBDInfo"),
+    _admin("Trace", "GET trace", "ServerTrace"),
+    _admin("ConsoleLog", "GET log", "ConsoleLog"),
+    _admin("HealthInfo", "GET healthinfo", "OBDInfo"),
+    _admin("HealthInfo", "GET obdinfo", "OBDInfo"),
+)
+
+_CONFIG = (
+    _admin("GetConfigKV", "GET get-config-kv", "ConfigUpdate", config.get_config_kv, "key"),
+    _admin("SetConfigKV", "PUT set-config-kv", "ConfigUpdate"),
+    _admin("DelConfigKV", "DELETE del-config-kv", "ConfigUpdate"),
+    _admin("HelpConfigKV", "GET help-config-kv", "ConfigUpdate", config.help_config_kv, "subSys key"),
+    _admin("ListConfigHistoryKV", "GET list-config-history-kv", "ConfigUpdate", config.list_history, "count"),
+    _admin("ClearConfigHistoryKV", "DELETE clear-config-history-kv", "ConfigUpdate", None, "restoreId"),
+    _admin("RestoreConfigHistoryKV", "PUT restore-config-history-kv", "ConfigUpdate", None, "restoreId"),
+    _admin("GetConfig", "GET config", "ConfigUpdate", config.export_config),
+    _admin("SetConfig", "PUT config", "ConfigUpdate"),
+    _admin("AddIdentityProviderCfg", "PUT idp-config/{type}/{name}", "ConfigUpdate"),
+    _admin("UpdateIdentityProviderCfg", "POST idp-config/{type}/{name}", "ConfigUpdate"),
+    _admin("GetIdentityProviderCfg", "GET idp-config/{type}/{name}", "ConfigUpdate"),
+    _admin("DeleteIdentityProviderCfg", "DELETE idp-config/{type}/{name}", "ConfigUpdate"),
+    _admin("ListIdentityProviderCfg", "GET idp-config/{type}", "ConfigUpdate"),
+)
+
+_USERS = (
+    _own("AddUser", "PUT add-user", "", users.add, "accessKey"),
+    _own("SetUserStatus", "PUT set-user-status", "EnableUser", users.set_status, "accessKey status"),
+    _own("RemoveUser", "DELETE remove-user", "DeleteUser", users.remove, "accessKey"),
+    _own("ListUsers", "GET list-users", "ListUsers", users.list_all),
+    _own("GetUserInfo", "GET user-info", "", users.info, "accessKey"),
+    _own("UpdateGroupMembers", "PUT update-group-members", "", groups.update_members),
+    _own("GetGroup", "GET group", "GetGroup", groups.info, "group"),
+    _own("ListGroups", "GET groups", "ListGroups", groups.list_all),
+    _own("SetGroupStatus", "PUT set-group-status", "EnableGroup", groups.set_status, "group status"),
+    _own("AddCannedPolicy", "PUT add-canned-policy", "CreatePolicy", policies.add, "name"),
+    _own("InfoCannedPolicy", "GET info-canned-policy", "GetPolicy", policies.info, "name"),
+    _own("ListCannedPolicies", "GET list-canned-policies", "ListUserPolicies", policies.list_all),
+    _own("RemoveCannedPolicy", "DELETE remove-canned-policy", "DeletePolicy", policies.remove, "name"),
+    _own(
+        "SetPolicyForUserOrGroup", "PUT set-user-or-group-policy", "AttachUserOrGroupPolicy", policies.set_all,
+        "policyName userOrGroup isGroup",
+    ),
+    _own(
+        "AttachDetachPolicyBuiltin", "POST idp/builtin/policy/{way}",
+        "UpdatePolicyAssociation AttachUserOrGroupPolicy", policies.attach_or_detach,
+    ),
+    _own(
+        "ListPolicyMappingEntities", "GET idp/builtin/policy-entities", "ListGroups ListUsers ListUserPolicies",
+        policies.entities,
+    ),
+    _own("ExportIAM", "GET export-iam", "ExportIAM"),
+    _own("ImportIAM", "PUT import-iam", "ImportIAM"),
+    _own("ImportIAMV2", "PUT import-iam-v2", "ImportIAM"),
+)  # fmt: skip
+
+_KEYS = (
+    _own("AddServiceAccount", "PUT add-service-account", "", access_keys.add),
+    _own("UpdateServiceAccount", "POST update-service-account", "", access_keys.update, "accessKey"),
+    _own("InfoServiceAccount", "GET info-service-account", "", access_keys.info, "accessKey"),
+    _own("ListServiceAccounts", "GET list-service-accounts", "", listing_keys.list_service_accounts),
+    _own("DeleteServiceAccount", "DELETE delete-service-account", "", access_keys.remove, "accessKey"),
+    _own("TemporaryAccountInfo", "GET temporary-account-info", "", access_keys.temporary_info, "accessKey"),
+    _own("InfoAccessKey", "GET info-access-key", "", access_keys.any_info, "accessKey"),
+    _own("ListAccessKeysBulk", "GET list-access-keys-bulk", "", listing_keys.list_bulk, "listType"),
+    _own("RevokeTokens", "POST revoke-tokens/{provider}", "", access_keys.revoke),
+    _own("AddServiceAccountLDAP", "PUT idp/ldap/add-service-account", "CreateServiceAccount", config.no_ldap),
+    _own(
+        "ListAccessKeysLDAP", "GET idp/ldap/list-access-keys", "ListServiceAccounts", config.no_ldap, "userDN listType"
+    ),
+    _own("ListAccessKeysLDAPBulk", "GET idp/ldap/list-access-keys-bulk", "ListServiceAccounts", config.no_ldap),
+    _own("ListLDAPPolicyMappingEntities", "GET idp/ldap/policy-entities", "ListGroups", config.no_ldap),
+    _own("AttachDetachPolicyLDAP", "POST idp/ldap/policy/{way}", "UpdatePolicyAssociation", config.no_ldap),
+    _own("ListAccessKeysOpenIDBulk", "GET idp/openid/list-access-keys-bulk", "ListServiceAccounts", config.no_openid),
+)
+
+_BUCKETS = (
+    _bucket("GetBucketQuotaConfig", "GET get-bucket-quota", "GetBucketQuota", buckets.get_quota),
+    _bucket("PutBucketQuotaConfig", "PUT set-bucket-quota", "SetBucketQuota", buckets.set_quota),
+    _bucket("ListRemoteTargets", "GET list-remote-targets", "GetBucketTarget", None, "bucket type"),
+    _bucket("SetRemoteTarget", "PUT set-remote-target", "SetBucketTarget"),
+    _bucket("RemoveRemoteTarget", "DELETE remove-remote-target", "SetBucketTarget", None, "bucket arn"),
+    _bucket("ReplicationDiff", "POST replication/diff", "ReplicationDiff"),
+    _bucket("ReplicationMRF", "GET replication/mrf", "ReplicationDiff"),
+    _bucket("ExportBucketMetadata", "GET export-bucket-metadata", "ExportBucketMetadata", None, ""),
+    _bucket("ImportBucketMetadata", "PUT import-bucket-metadata", "ImportBucketMetadata", None, ""),
+)
+
+_JOBS = (
+    _admin("StartBatchJob", "POST start-job", "StartBatchJob"),
+    _admin("ListBatchJobs", "GET list-jobs", "ListBatchJobs"),
+    _admin("BatchJobStatus", "GET status-job", "ListBatchJobs"),
+    _admin("DescribeBatchJob", "GET describe-job", "DescribeBatchJob"),
+    _admin("CancelBatchJob", "DELETE cancel-job", "CancelBatchJob"),
+    _admin("AddTier", "PUT tier", "SetTier"),
+    _admin("EditTier", "POST tier/{tier}", "SetTier"),
+    _admin("RemoveTier", "DELETE tier/{tier}", "SetTier"),
+    _admin("ListTier", "GET tier", "ListTier"),
+    _admin("VerifyTier", "GET tier/{tier}", "ListTier"),
+    _admin("TierStats", "GET tier-stats", "ListTier"),
+    _admin("SiteReplicationAdd", "PUT site-replication/add", "SiteReplicationAdd"),
+    _admin("SiteReplicationRemove", "PUT site-replication/remove", "SiteReplicationRemove"),
+    _admin("SiteReplicationEdit", "PUT site-replication/edit", "SiteReplicationAdd"),
+    _admin("SiteReplicationInfo", "GET site-replication/info", "SiteReplicationInfo"),
+    _admin("SiteReplicationMetaInfo", "GET site-replication/metainfo", "SiteReplicationInfo"),
+    _admin("SiteReplicationStatus", "GET site-replication/status", "SiteReplicationInfo"),
+    _admin("SiteReplicationDevNull", "POST site-replication/devnull", "SiteReplicationOperation"),
+    _admin("SiteReplicationNetPerf", "POST site-replication/netperf", "SiteReplicationOperation"),
+    _admin("SRPeerGetIDPSettings", "GET site-replication/peer/idp-settings", "SiteReplicationAdd"),
+    _admin("SRPeer", "PUT site-replication/peer/{call}", "SiteReplicationOperation"),
+    _admin("SiteReplicationResyncOp", "PUT site-replication/resync/op", "SiteReplicationResync"),
+    _admin("SRStateEdit", "PUT site-replication/state/edit", "SiteReplicationOperation"),
+)
+
+_KMS = (
+    _admin("KMSStatus", "POST kms/status", "kms:Status"),
+    _admin("KMSCreateKey", "POST kms/key/create", "KMSCreateKey kms:CreateKey"),
+    _admin("KMSKeyStatus", "GET kms/key/status", "KMSKeyStatus kms:KeyStatus"),
+    *(
+        Operation(f"KMS{action}", method, f"kms/v1/{path}", (f"kms:{action}",))
+        for method, path, action in (
+            ("GET", "status", "Status"),
+            ("GET", "metrics", "Metrics"),
+            ("GET", "apis", "API"),
+            ("GET", "version", "Version"),
+            ("POST", "key/create", "CreateKey"),
+            ("GET", "key/list", "ListKeys"),
+            ("GET", "key/status", "KeyStatus"),
+        )
+    ),
+)
+
+OPERATIONS: tuple[Operation, ...] = (*_SERVER, *_CONFIG, *_USERS, *_KEYS, *_BUCKETS, *_JOBS, *_KMS)
+"""Every call, in the order in which rows of one path are tried."""
