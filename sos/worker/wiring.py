@@ -32,7 +32,7 @@ from ..meta.transitions import decide
 from ..placement.parity import Parities, parities
 from ..placement.sets import KeyMap, owned_by, owner_of
 from ..s3.auth.lookup import keys_of
-from ..s3.authorise import authorise_with
+from ..s3.authorise import authorise_with, known_by
 from ..s3.call import Services
 from ..s3.call import Settings as SurfaceSettings
 from ..s3.dispatch import Dispatcher
@@ -211,7 +211,9 @@ class Worker:
         listing = Listing(self.sets, self.work_pool)
         multipart = Multipart(pools, objects, listing)
         purge = Purge(self.buckets, objects, multipart, listing)
-        services = Services(self.buckets, objects, multipart, listing, purge)
+        self.identity = Identity(pools.system, self.pages, self._root(), root_access=self.settings.root_access)
+        known = known_by(self.identity.directory)
+        services = Services(self.buckets, objects, multipart, listing, purge, known)
         owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
         looks = [drives.follow for drives in self.drives if drives.number not in self.owners]
         looks += [owner.leave_suspects for owner in self.owners.values()]
@@ -242,7 +244,6 @@ class Worker:
             host_id=headers.get("X-Amz-Id-2", ""),
             origins=self.settings.cors_allow_origin,
         )
-        self.identity = Identity(pools.system, self.pages, self._root(), root_access=self.settings.root_access)
         self.access = Access()
         health = SetHealth(self.sets, self.classes)
         self.dispatcher = Dispatcher(
