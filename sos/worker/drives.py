@@ -16,7 +16,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -83,6 +83,7 @@ class Opening:
             self._drives.tell_once(self._index, str(error))
         finally:
             self.done.set()
+            self._drives.opened()
 
     def give_up(self) -> None:
         """Nobody waits any more: what is opened late is closed again."""
@@ -114,6 +115,8 @@ class SetDrives:
         self._retry_at = [0.0] * len(self.paths)
         self._failed = 0
         self._told: dict[int, str] = {}
+        #: Called in any thread when an attempt to open a drive has ended.
+        self.opened: Callable[[], None] = lambda: None
         self.engines: list[DriveEngine | None] = [None] * len(self.paths)
         self._open_all()
 

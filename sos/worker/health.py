@@ -31,7 +31,8 @@ class SetHealth:
             m = classes.standard
             k = n - m
             state = one.view.state()
-            online = state.mask.bit_count() if state.epoch else 0
+            here = sum(1 << i for i, engine in enumerate(one.view.engines) if engine is not None)
+            online = (state.mask & here).bit_count() if state.epoch else 0
             writable &= online >= write_quorum(k, m)
             readable &= online >= k
             quorum_write = max(quorum_write, write_quorum(k, m))

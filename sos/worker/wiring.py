@@ -6,7 +6,9 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 from ..admin.api import AdminApi
@@ -183,6 +185,10 @@ class Worker:
             self.drives[number].failed(drive)
         self._tell(number, drive, Finding.FAILED, error)
 
+    def _soon(self, call: Callable[[], None]) -> None:
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(call)
+
     def _found(self, number: int, drive: int, finding: Finding, error: DriveFault) -> None:
         """A reader found a drive failing, in any thread."""
         self.loop.call_soon_threadsafe(self._tell, number, drive, finding, error)
@@ -216,6 +222,9 @@ class Worker:
         services = Services(self.buckets, objects, multipart, listing, purge, known)
         owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
         looks = [drives.follow for drives in self.drives if drives.number not in self.owners]
+        for drives in self.drives:
+            # what was opened is taken at once; nothing waits for it when the loop is gone
+            drives.opened = partial(self._soon, drives.follow) if drives.number not in self.owners else drives.opened
         looks += [owner.leave_suspects for owner in self.owners.values()]
         self.jobs = Jobs(
             self.sets,

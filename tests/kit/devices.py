@@ -18,6 +18,8 @@ from .server import until
 
 #: The least that mkfs.xfs makes.
 XFS_BYTES_MIN = 300 << 20
+#: Enough for minutes of load, in which nothing that was overwritten is given back yet; the image is sparse.
+BYTES = 4 << 30
 TOOLS = {"xfs": ("mkfs.xfs", "xfs_io", "xfs_freeze"), "ext4": ("mkfs.ext4",)}
 
 
@@ -50,7 +52,7 @@ class Drive:
     :param kind: ``xfs`` or ``ext4``
     """
 
-    def __init__(self, path: Path, size: int = XFS_BYTES_MIN, kind: str = "xfs") -> None:
+    def __init__(self, path: Path, size: int = BYTES, kind: str = "xfs") -> None:
         self.path, self.kind = path, kind
         self.image = path.with_name(path.name + ".img")
         self._frozen = False
@@ -166,7 +168,7 @@ def drop_caches() -> None:
 
 
 @contextlib.contextmanager
-def drives(root: Path, count: int, size: int = XFS_BYTES_MIN, kind: str = "xfs") -> Iterator[list[Drive]]:
+def drives(root: Path, count: int, size: int = BYTES, kind: str = "xfs") -> Iterator[list[Drive]]:
     """``count`` mounted drives ``d1 …`` in a directory."""
     made: list[Drive] = []
     try:
