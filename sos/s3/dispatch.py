@@ -183,9 +183,10 @@ class Dispatcher:
         found = await patiently(lambda: self._keys(identity.access_key), self._wait)
         if found is None:
             raise AccessDenied()
-        query = dict(reversed(parse_query(request.query)))
+        values = Circumstances(request, identity, dict(reversed(parse_query(request.query))))
+        values.tags = {}  # no call is about an object
         read = partial(read_document, request, identity, object_checksums=False)
-        return Signed(found.principal, found.secret_key, Circumstances(request, identity, query).get, read)
+        return Signed(found.principal, found.secret_key, values.get, read)
 
     def _place(self, request: Request, seen: _Seen) -> Place:
         settings = self._settings
