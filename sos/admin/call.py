@@ -59,6 +59,7 @@ class Call:
 
     :param path: what the variable parts of its path are
     :param query: each name with all its values
+    :param facts: values of condition keys that its document brings
     """
 
     request: Request
@@ -67,6 +68,7 @@ class Call:
     query: Mapping[str, list[str]]
     signed: Signed
     services: Services
+    facts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     # -- who -------------------------------------------------------------------------------------------
 
@@ -101,7 +103,10 @@ class Call:
         record = await self._record(bucket) if bucket else None
         about = account or self.account
         decide = self.services.access.decide
-        return bool(decide(self.who, action, bucket, record, b"", self.signed.values, account=about, deny_only=own))
+        return bool(decide(self.who, action, bucket, record, b"", self._values, account=about, deny_only=own))
+
+    def _values(self, key: str) -> tuple[str, ...] | None:
+        return self.facts.get(key) or self.signed.values(key)
 
     async def _record(self, bucket: str) -> BucketRecord | None:
         with contextlib.suppress(NoSuchBucket):

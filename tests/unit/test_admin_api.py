@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from sos.meta.records import BucketRecord
 from tests.kit.admin import SECRET, Admin
 from tests.kit.identities import MAIN, ROOT
 
-READ_ALL = {
+READ_ALL: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::*"]}],
 }
@@ -142,6 +144,38 @@ def test_a_restricted_key_stays_restricted(admin: Admin) -> None:
     sibling = admin.service_account("alice").opened["credentials"]["accessKey"]
     assert admin.ask("DELETE delete-service-account", who=key, accessKey=sibling).code == "AccessDenied"
     assert admin.ask("POST update-service-account", everything, "alice", sealed=True, accessKey=key).status == 204
+
+
+def test_a_bound_key_changes_no_key_of_its_user(admin: Admin) -> None:
+    """A01: its session policy lets it change keys, which its user may do for being their owner alone."""
+    admin.user("alice", "readwrite")
+    changes = {"Effect": "Allow", "Action": ["admin:UpdateServiceAccount"]}
+    policy = {**READ_ALL, "Statement": [*READ_ALL["Statement"], changes]}
+    key = admin.service_account("alice", policy=policy).opened["credentials"]["accessKey"]
+    free = admin.service_account("alice").opened["credentials"]["accessKey"]
+    for target in (key, free):
+        body = {"newSecretKey": "known-to-the-bound"}
+        assert admin.ask("POST update-service-account", body, key, sealed=True, accessKey=target).code == "AccessDenied"
+        assert admin.ask("POST update-service-account", body, free, sealed=True, accessKey=target).status == 204
+
+
+def test_a_policy_can_bound_the_life_of_keys(admin: Admin) -> None:
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Action": ["admin:CreateServiceAccount"],
+                "Condition": {"NumericGreaterThan": {"svc:DurationSeconds": "7200"}},
+            }
+        ],
+    }
+    assert admin.ask("PUT add-canned-policy", document, name="short").status == 200
+    admin.user("alice", "readonly", "short")
+    now = admin.world.now_ns = time.time_ns()
+    short, long = (moments.show(now + hours * 3600 * 10**9) for hours in (1, 3))
+    assert admin.service_account("alice", expiration=long).code == "AccessDenied"
+    assert admin.service_account("alice", expiration=short).opened["credentials"]["expiration"] == short
 
 
 def test_nobody_makes_a_key_of_root_but_root(admin: Admin) -> None:

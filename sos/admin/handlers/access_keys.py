@@ -1,7 +1,7 @@
 """Service accounts and temporary credentials.
 
-What belongs to the caller it may do with its own keys unless a policy forbids it (``own``); a key that a session policy
-binds cannot change that policy, since nothing would bind it then.
+Everybody may do with its own keys what no policy forbids (``own``). A key that a session policy binds may not change any
+of them that way: with another policy of its own, or the secret of a key that is not bound, nothing would bind it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from ...services.identity.access_keys import NewService, Parent, ServiceUpdate
 from .. import moments
 from ..call import Call, done, some
 
-#: How long a service account may live is a condition of policies.
+DURATION = "svc:DurationSeconds"
+"""Condition key: for how long a new service account is asked for."""
 PROVIDERS = ("builtin", "ldap", "openid")
 
 
@@ -49,6 +50,9 @@ class KeyUpdate(msgspec.Struct, rename="camel"):
 
 async def add(call: Call) -> Reply:
     wanted = await call.sealed_document(NewKey)
+    expires_ns = moments.parse(wanted.expiration) if wanted.expiration else 0
+    if expires_ns:
+        call.facts[DURATION] = (str((expires_ns - call.request.received_ns) // moments.NS_PER_S),)
     parent = await _parent(call, wanted.target_user)
     service = NewService(
         wanted.access_key,
@@ -56,7 +60,7 @@ async def add(call: Call) -> Reply:
         _policy(wanted.policy) or b"",
         wanted.name,
         wanted.description or wanted.comment,
-        moments.parse(wanted.expiration) if wanted.expiration else 0,
+        expires_ns,
     )
     made = await call.services.identity.access_keys.create(parent, service)
     expiration = moments.show(made.expires_ns, moments.EPOCH)
@@ -153,7 +157,7 @@ async def _key(call: Call, kind: KeyKind | None, action: str, name: str = "", *,
         await call.require(action)
         raise
     own = record.account == call.account and record.parent == call.user
-    if change and record.access_key == call.who.access_key and call.who.sessions:
+    if change and call.who.sessions:
         own = False
     await call.require(action, own=own, account=record.account)
     return record
