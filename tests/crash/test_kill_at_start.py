@@ -15,6 +15,7 @@ from tests.kit.load import Session
 from tests.kit.replicas import inspect
 from tests.kit.server import Server, alive, children, until
 
+pytestmark = pytest.mark.soak
 SOAK = bool(os.environ.get("SOS_SOAK"))
 KILLS = 30 if SOAK else 3
 

@@ -20,6 +20,7 @@ from tests.kit.load import Load, Session
 from tests.kit.replicas import inspect
 from tests.kit.server import Server
 
+pytestmark = pytest.mark.soak
 SOAK = bool(os.environ.get("SOS_SOAK"))
 SEEDS = range(20) if SOAK else range(1)
 #: Between two kills the clients hear so many answers, at least and at most.

@@ -23,7 +23,7 @@ from tests.kit.load import KEYS, Load, Session
 from tests.kit.replicas import inspect
 from tests.kit.server import Server
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C compiler for the journal")
+pytestmark = [pytest.mark.soak, pytest.mark.skipif(compiler() is None, reason="needs a C compiler for the journal")]
 SOAK = bool(os.environ.get("SOS_SOAK"))
 REQUESTS = 90
 TRACKED = KEYS[:6]
@@ -45,7 +45,7 @@ class Shape:
         return Server(path, paths, workers=2 if env.get("SOS_JOURNAL") else 1, env=env)
 
 
-SHAPES = [Shape("2+2", 4, 1, 10), Shape("1+1", 2, 1, 4), Shape("two sets", 4, 2, 4), Shape("2+1", 3, 1, 4)]
+SHAPES = [Shape("2+2", 4, 1, 8), Shape("1+1", 2, 1, 3), Shape("two sets", 4, 2, 3), Shape("2+1", 3, 1, 3)]
 
 
 @dataclass(frozen=True)

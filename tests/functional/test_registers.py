@@ -15,6 +15,7 @@ from tests.kit.history import History
 from tests.kit.load import BUCKET, Session
 from tests.kit.server import Client, Reply, Server
 
+pytestmark = pytest.mark.soak
 SOAK = bool(os.environ.get("SOS_SOAK"))
 RACERS = 100
 ANSWERS = 20_000 if SOAK else 900
