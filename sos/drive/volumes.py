@@ -45,6 +45,7 @@ class Volumes:
         self._files: OrderedDict[int, File] = OrderedDict()
         self._readers: OrderedDict[int, File] = OrderedDict()
         self._sealed: set[int] = set()
+        self._lost: set[int] = set()
         self._lock = threading.Lock()
         self.suspected = False
         try:
@@ -132,7 +133,8 @@ class Volumes:
             raise fault_of(error, f"sync {volume_name(volume)}", self._path) from error
         if removed:
             self._seal(volume)
-            raise DriveFault(f"{self._path}: volume {volume_name(volume)} was removed", path=self._path)
+            self._lost.add(volume)
+            raise VolumeLost(f"{self._path}: volume {volume_name(volume)} was removed", path=self._path)
 
     def _seal(self, volume: int) -> None:
         with self._lock:
@@ -243,7 +245,8 @@ class Volumes:
         """The descriptor for writing; with ``stop`` the file is made, and made long enough, where it is not."""
         with self._lock:
             if volume in self._sealed:
-                raise DriveFault(f"{self._path}: volume {volume_name(volume)} is sealed", path=self._path)
+                kind = VolumeLost if volume in self._lost else DriveFault
+                raise kind(f"{self._path}: volume {volume_name(volume)} is sealed", path=self._path)
             file = self._files.get(volume)
             if file is not None:
                 self._files.move_to_end(volume)
@@ -252,6 +255,8 @@ class Volumes:
                 file = self._attach(volume, create=stop > 0)
             if stop and os.fstat(file.fd).st_size < stop:
                 os.ftruncate(file.fd, max(stop, VOLUME_BYTES))
+        except FileNotFoundError as error:
+            raise VolumeLost(f"{self._path}: no volume {volume_name(volume)}", path=self._path) from error
         except OSError as error:
             raise fault_of(error, f"open volume {volume_name(volume)}", self._path) from error
         return file

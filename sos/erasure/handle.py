@@ -55,6 +55,12 @@ class SetHandle(Protocol):
         :raises ReadQuorumLost: no drive can serve it in time
         """
 
+    def beside(self, snapshot: Snapshot) -> Snapshot | None:
+        """A snapshot of another drive, at or after the committed operations; None where there is none at once. What is
+        damaged in the tree of an index is not found there, and no checksum tells: a miss is believed when two drives
+        agree on it.
+        """
+
     def distrust(self, snapshot: Snapshot, error: DriveFault) -> None:
         """A row of the snapshot's drive is bad: read elsewhere from now on, and have the drive copied anew."""
 

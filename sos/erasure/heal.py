@@ -20,6 +20,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from ..base.pages import Pages
@@ -44,6 +45,8 @@ INLINE_ROWS_MAX = 32
 #: After a try that left something; doubled while that stays so.
 RETRY_S_MIN = 5.0
 RETRY_S_MAX = 3600.0
+#: The same where the drive was full: whether it still is takes one look.
+RETRY_FULL_S_MAX = 30.0
 #: Between two extents, as a share of the time that the last one took: traffic comes first.
 PAUSE_SHARE = 0.5
 
@@ -65,25 +68,42 @@ class Heal:
         self._owner, self._view, self._key, self._pages = owner, view, deployment_key, pages
         self._lane: Lane | None = None
         self._attention = asyncio.Event()
+        self._due_s: float | None = None
         self._pause_s = RETRY_S_MIN
-        owner.on_lacking = self._attention.set
+        self._full = False
+        owner.on_lacking = self.wake
 
     # -- pacing ---------------------------------------------------------------------------------------
 
+    def wake(self, joined: bool) -> None:
+        """A drive may lack shards: one that has just come back (healed at once), or one that was left out of a write."""
+        if joined:
+            self._due_s, self._pause_s = 0.0, RETRY_S_MIN
+        elif self._due_s is None:
+            self._due_s = time.monotonic() + self._pause_s
+        self._attention.set()
+
     async def run(self) -> None:
         """For ever; asleep while no drive lacks anything."""
-        pause_s: float | None = None
         while True:
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self._attention.wait()
-            except TimeoutError:
-                pass
             self._attention.clear()
-            if await self.step():
-                pause_s, self._pause_s = None, RETRY_S_MIN
-            else:
-                pause_s, self._pause_s = self._pause_s, min(RETRY_S_MAX, self._pause_s * 2)
+            wait_s = None if self._due_s is None else self._due_s - time.monotonic()
+            if wait_s is None or wait_s > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._attention.wait()
+                continue
+            self._due_s = None
+            await self._step_once()
+
+    async def _step_once(self) -> None:
+        self._full = False
+        if await self.step():
+            self._pause_s = RETRY_S_MIN
+            return
+        if self._due_s is None:
+            self._due_s = time.monotonic() + self._pause_s
+        self._pause_s = min(RETRY_FULL_S_MAX if self._full else RETRY_S_MAX, self._pause_s * 2)
 
     async def step(self) -> bool:
         """Heal every drive in sync; whether none lacks anything now."""
@@ -99,6 +119,7 @@ class Heal:
         try:
             done = await self._pass(Repair(self._view, self._key, drive), drive, tally)
         except StoreError as error:
+            self._full |= isinstance(error, DriveFull)
             log.warning("set %d, drive %d: healing is tried again: %s", self._owner.number, drive + 1, error)
             done = False
         self._show(drive, not done)
@@ -144,7 +165,7 @@ class Heal:
                 else:
                     inline.append((want, await self._call(repair.inline, ref)))
                     tally.inline += 1
-            except (ReadQuorumLost, DriveFull) as error:
+            except ReadQuorumLost as error:
                 if await self._call(repair.is_referred, want, ref):
                     tally.failed += 1
                     log.warning("set %d: shard of %s: %s %s", self._owner.number, ref.data_id.hex(), error.name, error.detail)

@@ -160,7 +160,7 @@ class Keeper:
             member.joined(owner.last)
             owner.publish()
         log.info("set %d: drive %d is back in sync", owner.number, member.index + 1)
-        owner.on_lacking()
+        owner.on_lacking(True)
 
     def _check(self, epoch: int) -> None:
         if not self._owner.serving or self._owner.epoch != epoch:

@@ -25,6 +25,7 @@ from ..drive.engine import DriveEngine, Position, ReadTxn
 from ..meta.proposals import AnyProposal, Outcome, Refused
 from ..meta.records import DataRef
 from . import catchup, protocol
+from .confirmed import Confirmed
 from .doubts import Doubts
 from .keeper import Keeper
 from .last_group import take_note_away
@@ -88,7 +89,7 @@ class Owner:
     :param k, m: data and parity shards of the set's default class: they give the write quorum
     :param reopen: opens the drive at an index anew (in the drive's thread), None while it cannot; without it a failed
         drive is tried again as it is
-    :param on_lacking: told when a drive in sync may lack shards (``heal.py``)
+    :param on_lacking: told when a drive in sync may lack shards, and whether it has just joined (``heal.py``)
     :param rebuild_inline: the shard of inline data for a drive, from the others (in the drive's thread)
     """
 
@@ -104,7 +105,7 @@ class Owner:
         *,
         prepare: Callable[[], Awaitable[None]] = nothing_to_prepare,
         reopen: Callable[[int], DriveEngine | None] | None = None,
-        on_lacking: Callable[[], None] = lambda: None,
+        on_lacking: Callable[[bool], None] = lambda joined: None,
         rebuild_inline: catchup.Rebuild = no_rebuild,
         clock: Callable[[], int] = time.time_ns,
         limits: Limits | None = None,
@@ -322,7 +323,7 @@ class Owner:
         return Pending(NOTHING, self.epoch, self.last, 0)
 
     def _decide_on(self, member: Member, places: list[Place], full: bool) -> Pending:
-        txn = member.open.begin_read()
+        txn = self._confirmed(member)
         try:
             if txn.last != self.last:
                 raise DriveFault(f"at {tuple(txn.last)}, the set is at {tuple(self.last)}")
@@ -333,6 +334,22 @@ class Owner:
             return pending
         finally:
             txn.close()
+
+    def _confirmed(self, member: Member) -> ReadTxn:
+        """A snapshot of a drive, with another to confirm what it lacks where there is one."""
+        txn = member.open.begin_read()
+        for other in self.members:
+            if other.in_sync and other is not member:
+                beside = None
+                try:
+                    beside = other.open.begin_read()
+                    if beside.last == txn.last:
+                        return Confirmed(txn, beside)
+                except DriveFault:
+                    pass  # found out by the group that it is about to get
+                if beside is not None:
+                    beside.close()
+        return txn
 
     def _decide_one(self, pending: Pending, place: Place, full: bool) -> None:
         proposal = place[0].proposals[place[1]]
@@ -471,7 +488,7 @@ class Owner:
             member.marked = True
             self.lacking[member.index] = pending.last.seq
         if left_out:
-            self.on_lacking()
+            self.on_lacking(False)
 
     def _answer(self, pending: Pending) -> None:
         self._outcomes.update(pending.fresh)
@@ -539,7 +556,7 @@ class Owner:
                 self._pages.bump(word)
         self.serving, self._lost = True, False
         self._served.set()
-        self.on_lacking()
+        self.on_lacking(True)
 
     def step_down(self, reason: str) -> None:
         """No more groups under this epoch: a quorum was lost, or a drive promised another. The keeper recovers."""

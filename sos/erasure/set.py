@@ -118,6 +118,9 @@ class ErasureSet:
         if self._on_fault is not None:
             self._on_fault(self.number, drive, Finding.DOUBTFUL, error)
 
+    def beside(self, snapshot: Snapshot) -> SetSnapshot | None:
+        return self.view.snapshot_now(snapshot.drive) if isinstance(snapshot, SetSnapshot) else None
+
     def distrust(self, snapshot: Snapshot, error: DriveFault) -> None:
         if isinstance(snapshot, SetSnapshot):
             self.view.shun(snapshot.drive)

@@ -105,12 +105,17 @@ class SetView:
             self._orders[mask] = order
         return order
 
-    def snapshot_now(self) -> SetSnapshot | None:
-        """A snapshot without waiting; None while no drive can give one that keeps V1 and V2."""
+    def snapshot_now(self, leave_out: int = -1) -> SetSnapshot | None:
+        """A snapshot without waiting; None while no drive can give one that keeps V1 and V2.
+
+        :param leave_out: a drive that is not asked
+        """
         state = self.state()
         if not state.epoch:
             return None
         for drive in self._order(state.mask):
+            if drive == leave_out:
+                continue
             txn = self._begin(drive)
             if txn is None:
                 continue

@@ -25,6 +25,7 @@ from typing import TypeVar
 from ..domain.body import Body, Digests
 from ..domain.errors import DriveFault, DriveFull, EntityTooLarge, StorageFull, StoreError, WriteQuorumLost
 from ..drive.engine import DriveEngine
+from ..drive.faults import VolumeLost
 from ..meta.records import DataRef
 from .buffers import Buffer, BufferPool
 from .codec import codec_for
@@ -284,7 +285,8 @@ class SetWriter:
     def _drop(self, upload: _Upload, faults: dict[int, DriveFault]) -> None:
         for drive, error in faults.items():
             upload.drop(drive, error)
-            if not isinstance(error, DriveFull):
+            # neither says that the drive fails
+            if not isinstance(error, (DriveFull, VolumeLost)):
                 self._drives.fault(drive, error)
         self._require(len(upload.alive), upload.full, upload.geometry.k)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..domain.errors import Busy, DriveFault, MethodNotAllowed, NoSuchKey, NoSuchVersion
+from ..domain.errors import BadRow, Busy, DriveFault, MethodNotAllowed, NoSuchKey, NoSuchVersion
 from ..erasure.handle import SetHandle, Snapshot
 from ..meta import queries
 from ..meta.records import BucketRecord, ObjectRecord
@@ -31,12 +31,36 @@ def _look(snapshot: Snapshot, bucket_id: int, key: bytes, version: bytes | None)
     return found if found is not None else (None, False)
 
 
+def _second_look(
+    handle: SetHandle, snapshot: Snapshot, bucket_id: int, key: bytes, version: bytes | None
+) -> Located | None:
+    """What another drive has of something that the first does not have; None where they agree."""
+    other = handle.beside(snapshot)
+    if other is None:
+        return None
+    try:
+        record, latest = _look(other, bucket_id, key, version)
+    except DriveFault as error:
+        handle.distrust(other, error)
+        record = None
+    if record is None:
+        other.close()
+        return None
+    if other.seq == snapshot.seq:
+        handle.distrust(snapshot, BadRow("a row is missing on one drive"))
+    return Located(handle, other, record, latest)
+
+
 async def _locate_in(handle: SetHandle, bucket_id: int, key: bytes, version: bytes | None) -> Located:
     """In one set, on another drive where a row cannot be read."""
     for tries in range(DRIVES_TRIED_MAX, 0, -1):
         snapshot = handle.snapshot_now() or await handle.snapshot()
         try:
-            return Located(handle, snapshot, *_look(snapshot, bucket_id, key, version))
+            record, latest = _look(snapshot, bucket_id, key, version)
+            if record is None and (found := _second_look(handle, snapshot, bucket_id, key, version)) is not None:
+                snapshot.close()
+                return found
+            return Located(handle, snapshot, record, latest)
         except DriveFault as error:
             handle.distrust(snapshot, error)
             snapshot.close()

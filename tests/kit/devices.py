@@ -143,15 +143,6 @@ class Drive:
         self.image.unlink(missing_ok=True)
 
 
-def flip(path: Path, offset: int, count: int = 1) -> None:
-    """Change bytes of a file on the device, and see to it that nobody reads the old ones from memory."""
-    with open(path, "r+b", buffering=0) as file:
-        old = os.pread(file.fileno(), count, offset)
-        os.pwrite(file.fileno(), bytes(byte ^ 0x5A for byte in old), offset)
-        os.fsync(file.fileno())
-    drop_caches()
-
-
 def find_all(path: Path, needle: bytes) -> list[int]:
     """Offsets of a byte string in a file."""
     found, data = [], path.read_bytes()
@@ -160,11 +151,6 @@ def find_all(path: Path, needle: bytes) -> list[int]:
         found.append(at)
         at = data.find(needle, at + 1)
     return found
-
-
-def drop_caches() -> None:
-    os.sync()
-    Path("/proc/sys/vm/drop_caches").write_text("3")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -33,7 +34,16 @@ class Rig:
 
     @property
     def paths(self) -> list[str]:
-        return [str(drive.path) for drive in self.drives]
+        return self.server.paths
+
+    def wipe(self, index: int) -> None:
+        """Empty a drive's directory, as a new drive in its place would be."""
+        for entry in Path(self.paths[index]).iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+    def banner(self) -> str:
+        """What the server printed at its last start."""
+        return (self.server.path / "server.out").read_text()
 
     # -- what it says of itself ------------------------------------------------------------------------
 
@@ -50,7 +60,7 @@ class Rig:
             reply = client.request("GET", HEALTH)
             # without an owner it has nothing to say of drives
             told = "x-minio-write-quorum" in reply.headers
-            return int(reply.headers.get("x-minio-healing-drives", "0")) if told else len(self.drives)
+            return int(reply.headers.get("x-minio-healing-drives", "0")) if told else len(self.paths)
 
     def wait_lacking(self, count: int, patience_s: float = 30.0) -> None:
         until(lambda: self.lacking() == count, f"{count} drives that are away or lack something", patience_s)
@@ -152,6 +162,17 @@ def _check_extent(engine: MappedEngine, drive: int, ref: DataRef, key: bytes) ->
 def drive_ids(paths: Sequence[str]) -> list[str]:
     found = [read_identity(path) for path in paths]
     return [identity.drive for identity in found if identity is not None]
+
+
+@contextmanager
+def plain(root: Path, count: int, workers: int = 2) -> Iterator[Rig]:
+    """A rig over plain directories, which the server makes."""
+    one = Rig(root, [], workers)
+    one.server = Server(root, count, workers)
+    try:
+        yield one
+    finally:
+        one.server.close()
 
 
 @contextmanager

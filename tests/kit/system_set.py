@@ -24,6 +24,9 @@ class ServedSet:
         #: something to wait for.
         self.before: Callable[[Sequence[AnyProposal] | None], Any] = lambda proposals: None
 
+    def beside(self, snapshot: object) -> None:
+        return None
+
     def snapshot_now(self) -> SetSnapshot | None:
         return self._view.snapshot_now()
 

@@ -29,6 +29,9 @@ class OneSet:
         self.free = free
         self.view = DictView()
 
+    def beside(self, snapshot: object) -> None:
+        return None
+
     def snapshot_now(self) -> DictView:
         return self.view
 
