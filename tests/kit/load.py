@@ -199,16 +199,12 @@ class Session:
         )
         body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
         event = self._history.write(key, etag)
-        unanswered = False
         for attempt in range(self._random.randint(1, 3)):
             reply = self.send("POST", f"/{BUCKET}/{key}", {"uploadId": upload}, body)
             if attempt and reply is not None and reply.code == "NoSuchUpload":
                 # an attempt without an answer completed it, and its object was replaced since
                 self._history.done(event)
                 return
-            if reply is not None and unanswered and reply.code == "NoSuchUpload":
-                return  # the first try was committed, and its object overwritten since: it cannot be told again
-            unanswered = unanswered or reply is None
             if reply is not None and reply.status == 200 and reply.code == "":
                 self._history.done(event)
                 if etag not in reply.element("ETag"):
