@@ -118,6 +118,21 @@ class ExtentReader:
                 key = shard_key(deployment_key, ref.data_id, number)
                 self._shards[number] = _Shard(engines, ref, self.geometry, number, key)
 
+    def require(self, start: int, length: int) -> None:
+        """Refuse a range before its first byte is sent, where it is known already that some of it cannot be read.
+
+        :raises ReadQuorumLost: fewer than ``k`` shards can be asked for, and not all that hold the range are among them
+        """
+        geometry = self.geometry
+        if len(self._shards) >= geometry.k:
+            return
+        # a stripe's worth from the start and one up to the end touch every shard that the range touches
+        touched = {segment.shard for segment in geometry.segments(start, min(length, geometry.stripe))}
+        tail = min(length, geometry.stripe)
+        touched |= {segment.shard for segment in geometry.segments(start + length - tail, tail)}
+        if not touched <= self._shards.keys():
+            raise ReadQuorumLost(drives=len(self._shards), needed=geometry.k)
+
     def units(self, stripe: int, shard: int, start: int, stop: int) -> memoryview:
         """Whole units of a block, from its drive or from the other shards.
 
@@ -186,6 +201,7 @@ class ExtentStream:
     def __init__(self, reader: ExtentReader, start: int, length: int) -> None:
         self._reader = reader
         self._segments = reader.geometry.segments(start, length)
+        self._start = start
         self._length = length
         self._limit = BATCH_FIRST_BYTES
 
@@ -195,6 +211,8 @@ class ExtentStream:
 
     def next_batch(self) -> list[memoryview]:
         """See ``BodyStream``."""
+        if self._limit == BATCH_FIRST_BYTES:
+            self._reader.require(self._start, self._length)
         batch: list[memoryview] = []
         size = 0
         while size < self._limit and (segment := next(self._segments, None)) is not None:
