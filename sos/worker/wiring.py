@@ -40,6 +40,7 @@ from ..s3.call import Settings as SurfaceSettings
 from ..s3.dispatch import Dispatcher
 from ..services.access import Access
 from ..services.buckets import Buckets
+from ..services.fleet import Fleet
 from ..services.identity.identity import Identity
 from ..services.identity.vault import Root, salt_of
 from ..services.listing import Listing
@@ -99,6 +100,7 @@ class Worker:
         share = self.settings.buffers_bytes_max // context.workers
         self.writer_pools = WriterPools(BufferPool(share), self.put_pool)
         self.peers = [MeshClient(address) for address in context.mesh_addresses]
+        self.fleet = Fleet(self.peers, context.slot)
         self.owners: dict[int, Owner] = {}
         self.heals: list[Heal] = []
         self.drives: list[SetDrives] = []
