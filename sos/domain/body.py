@@ -45,6 +45,11 @@ class Body(Protocol):
         """
 
 
+FRESH_S = 0.005
+"""How long verified bytes of a ``BodyStream`` may wait in a mapping, seconds: a device that fails or is written over
+changes them. What waited longer is put back and verified again."""
+
+
 class BodyStream(Protocol):
     """The body of a reply, produced in batches by a pool thread."""
 
@@ -58,6 +63,11 @@ class BodyStream(Protocol):
         Blocking (page faults, verification, reconstruction): call it in a pool thread.
 
         :raises ReadQuorumLost: too few good shards are left; the connection must be cut, never padded
+        """
+
+    def put_back(self, count: int) -> None:
+        """The last ``count`` bytes handed out waited too long to be used: the next batch begins with them, verified
+        anew. At most what the last batch had. Cheap.
         """
 
     def close(self) -> None:

@@ -190,6 +190,10 @@ class ExtentReader:
         self._cache[wanted, start, stop] = block
         return block
 
+    def forget(self) -> None:
+        """Verify what comes next even if it was verified before."""
+        self._cache.clear()
+
     def close(self) -> None:
         self._cache.clear()
         self._shards.clear()
@@ -201,9 +205,11 @@ class ExtentStream:
     def __init__(self, reader: ExtentReader, start: int, length: int) -> None:
         self._reader = reader
         self._segments = reader.geometry.segments(start, length)
-        self._start = start
+        self._at = start
+        self._end = start + length
         self._length = length
         self._limit = BATCH_FIRST_BYTES
+        self._begun = False
 
     @property
     def length(self) -> int:
@@ -211,8 +217,9 @@ class ExtentStream:
 
     def next_batch(self) -> list[memoryview]:
         """See ``BodyStream``."""
-        if self._limit == BATCH_FIRST_BYTES:
-            self._reader.require(self._start, self._length)
+        if not self._begun:
+            self._reader.require(self._at, self._length)
+            self._begun = True
         batch: list[memoryview] = []
         size = 0
         while size < self._limit and (segment := next(self._segments, None)) is not None:
@@ -221,8 +228,16 @@ class ExtentStream:
             view = self._reader.units(segment.stripe, segment.shard, first, after)
             batch.append(view[segment.offset - first : stop - first])
             size += segment.length
-        self._limit = BATCH_BYTES
+        self._at += size
+        self._limit = min(BATCH_BYTES, self._limit * 2)
         return batch
+
+    def put_back(self, count: int) -> None:
+        """See ``BodyStream``. Batches are small for a while: whoever lets them wait takes little at a time."""
+        self._at -= count
+        self._reader.forget()
+        self._segments = self._reader.geometry.segments(self._at, self._end - self._at)
+        self._limit = UNIT
 
     def close(self) -> None:
         self._segments = iter(())

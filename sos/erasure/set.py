@@ -187,6 +187,7 @@ class _Registered:
         self._ticket = ticket
         self.length = stream.length
         self.next_batch = stream.next_batch
+        self.put_back = stream.put_back
 
     def close(self) -> None:
         self._stream.close()

@@ -2,7 +2,9 @@
 
 A turn of a thread produces one batch and sends what the socket takes without blocking; then it queues up again behind
 the other replies. A full socket is awaited on the loop, so a slow client holds no thread. Bytes handed to ``sendmsg``
-are copied by the kernel before it returns: no slice is used after the batch that it belongs to.
+are copied by the kernel before it returns: no slice is used after the batch that it belongs to. What has to
+wait is copied at once, because a mapping shows what its file has become; what a client lets wait for longer is put back
+into the stream, which verifies it again when its turn comes, so that slow clients hold no memory.
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ import asyncio
 import socket
 from concurrent.futures import Executor
 
-from ..domain.body import BodyStream
+from ..domain.body import FRESH_S, BodyStream
 from ..domain.errors import ClientGone
 from .limits import Patience
 from .raw_body import VECTORS_MAX, skip
 from .wire import Wire, in_pool
+
+KEPT_S_MAX = 0.1
+"""How long a copy waits for its client before it is put back, seconds. One at 20 MiB/s takes a whole batch in it."""
 
 LOOP_BYTES_MAX = 512 * 1024
 """A body that is complete in its first batch and no longer than this is sent by the loop itself."""
@@ -30,8 +35,8 @@ class StreamBroken(Exception):
 class Sender:
     """Sends one head and one stream over the second descriptor of a connection."""
 
-    __slots__ = ("_closing", "_future", "_left", "_loop", "_patience", "_pool", "_sent", "_slices", "_sock", "_stream",
-                 "_wire")  # fmt: skip
+    __slots__ = ("_closing", "_future", "_head", "_kept", "_kept_s", "_left", "_loop", "_patience", "_pool", "_sent",
+                 "_slices", "_sock", "_stream", "_wire")  # fmt: skip
 
     def __init__(self, wire: Wire, head: bytes, first: list[memoryview], stream: BodyStream, pool: Executor) -> None:
         self._wire = wire
@@ -40,6 +45,9 @@ class Sender:
         self._pool = pool
         self._left = stream.length - sum(map(len, first))
         self._slices = [memoryview(head), *(view for view in first if len(view))]
+        self._head = len(head)
+        self._kept = False
+        self._kept_s = 0.0
         self._patience = Patience(wire.limits.reply_idle_s, wire.limits)
         self._sent = 0
         self._closing = False
@@ -84,12 +92,31 @@ class Sender:
         return self._future.result()
 
     async def _writable(self) -> None:
+        self._kept_s += await self._ready(KEPT_S_MAX - self._kept_s)
+        if self._kept_s >= KEPT_S_MAX:
+            self._put_back()
+            await self._ready(self._patience.left_s())
+
+    async def _ready(self, seconds: float) -> float:
+        """Until the socket takes more, at most as long as the client is allowed. Returns the seconds waited."""
         allowed = self._patience.left_s()
         if allowed <= 0:
             raise ClientGone("the client does not take the reply")
-        self._patience.waited(await self._wire.ready(False, allowed))
+        waited = await self._wire.ready(False, min(seconds, allowed))
+        self._patience.waited(waited)
         if self._wire.lost:
             raise ClientGone("connection lost")
+        return waited
+
+    def _put_back(self) -> None:
+        """Let go of the unsent part of the batch; no thread is at it now. The head stays."""
+        head = max(0, self._head - self._sent)
+        slices = self._slices if not head else self._slices[1:]
+        count = sum(map(len, slices))
+        if count:
+            self._stream.put_back(count)
+            self._left += count
+            del self._slices[1 if head else 0 :]
 
     # -- in a pool thread --------------------------------------------------------------------------------
 
@@ -99,6 +126,8 @@ class Sender:
             if not self._slices and self._left:
                 self._produce()
             pushed = self._push()
+            if not pushed:
+                self._keep()
             if pushed and self._left and not self._closing:
                 self._pool.submit(self._turn)  # behind the others
                 return
@@ -114,6 +143,7 @@ class Sender:
             raise StreamBroken(f"a batch of {count} bytes where {self._left} are left")
         self._left -= count
         self._slices = batch
+        self._kept, self._kept_s = False, 0.0
 
     def _push(self) -> bool:
         """Send the slices at hand; False when the socket is full."""
@@ -129,6 +159,12 @@ class Sender:
             self._sent += count
             skip(slices, count)
         return True
+
+    def _keep(self) -> None:
+        """What could not be sent will be as it was verified, whatever becomes of the drive."""
+        if not self._kept:
+            self._slices = [memoryview(bytes(view)) for view in self._slices]
+            self._kept = True
 
     def _tell(self, done: bool | None, error: BaseException | None) -> None:
         self._loop.call_soon_threadsafe(self._settle, done, error)
@@ -161,8 +197,22 @@ async def send_secure(wire: Wire, head: bytes, first: list[memoryview], stream: 
         if count == 0 or count > left:
             raise StreamBroken(f"a batch of {count} bytes where {left} are left")
         left -= count
-        for view in batch:
-            for at in range(0, len(view), TLS_PIECE_BYTES):
-                wire.write(bytes(view[at : at + TLS_PIECE_BYTES]))
-                await wire.flushed()
+        unsent = await _write_fresh(wire, batch)
+        if unsent:
+            stream.put_back(unsent)
+            left += unsent
         batch = []
+
+
+async def _write_fresh(wire: Wire, batch: list[memoryview]) -> int:
+    """Write a batch by pieces, as long as it is fresh. Returns the bytes of it that were not written."""
+    unsent, begun = sum(map(len, batch)), wire.loop.time()
+    for view in batch:
+        for at in range(0, len(view), TLS_PIECE_BYTES):
+            if wire.loop.time() - begun > FRESH_S:
+                return unsent
+            piece = bytes(view[at : at + TLS_PIECE_BYTES])
+            wire.write(piece)
+            unsent -= len(piece)
+            await wire.flushed()
+    return 0

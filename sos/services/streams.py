@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from ..domain import checksums
-from ..domain.body import BodyStream, Digests
+from ..domain.body import FRESH_S, BodyStream, Digests
 from ..domain.errors import ReadQuorumLost
 
 
@@ -18,14 +19,20 @@ class BytesStream:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
+        self._at = 0
         self.length = len(data)
 
     def next_batch(self) -> list[memoryview]:
-        data, self._data = self._data, b""
-        return [memoryview(data)] if data else []
+        rest = memoryview(self._data)[self._at :]
+        self._at = len(self._data)
+        return [rest] if rest else []
+
+    def put_back(self, count: int) -> None:
+        """See ``BodyStream``."""
+        self._at -= count
 
     def close(self) -> None:
-        self._data = b""
+        self._at = len(self._data)
 
 
 class ChainStream:
@@ -56,6 +63,11 @@ class ChainStream:
             self._open.close()
             self._open = None
 
+    def put_back(self, count: int) -> None:
+        """See ``BodyStream``: the last batch came from the stream that is open."""
+        if self._open is not None:
+            self._open.put_back(count)
+
     def close(self) -> None:
         self._openers.clear()
         if self._open is not None:
@@ -74,6 +86,7 @@ class CopyBody:
         self._stream = stream
         self._executor = executor
         self._rest: deque[memoryview] = deque(first)
+        self._verified_s = time.monotonic()
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._checksum = checksums.new(checksum) if checksum else None
         self._algorithm = checksum
@@ -84,9 +97,11 @@ class CopyBody:
 
     def _copy(self, view: memoryview) -> None:
         at = 0
+        self._put_back_stale()
         while at < len(view):
             if not self._rest:
                 self._rest.extend(self._stream.next_batch())
+                self._verified_s = time.monotonic()
                 if not self._rest:
                     raise ReadQuorumLost("the source ended early")
             piece = self._rest.popleft()
@@ -98,6 +113,12 @@ class CopyBody:
         self._md5.update(view)
         if self._checksum is not None:
             self._checksum.update(view)
+
+    def _put_back_stale(self) -> None:
+        """What was verified long before it is copied may be something else by now, and would be stored as good."""
+        if self._rest and time.monotonic() - self._verified_s > FRESH_S:
+            self._stream.put_back(sum(map(len, self._rest)))
+            self._rest.clear()
 
     async def finish(self) -> Digests:
         found = {self._algorithm: self._checksum.digest()} if self._checksum is not None else {}

@@ -76,12 +76,9 @@ def test_flipped_bits_in_volumes_never_reach_a_client(four: Rig) -> None:
     first = stream.read(MIB)
     for seed in (0, 1):
         assert spoil_volumes(Path(four.paths[seed]), seed) > 50
+    # what was verified and waits for the client is not read again from the files
     body = first + stream.read()
-    # what was verified and waited for the client when the files were written over is sent as it then is: at most a batch
-    # of 2 MiB behind the first one (a device that rots does not change pages that were read)
-    window = slice(MIB, 5 * MIB)
-    assert len(body) == len(stored["o2"]) and body[: window.start] == stored["o2"][: window.start]
-    assert body[window.stop :] == stored["o2"][window.stop :]
+    assert (len(body), body == stored["o2"]) == (len(stored["o2"]), True)
     read_all(four, stored)
     log = four.server.log()
     assert all(f"{path}: bad shard" in log for path in four.paths[:2])

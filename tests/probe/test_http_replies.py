@@ -30,18 +30,25 @@ class ReusingStream:
         self._size = size
         self._fails_at = fails_at
         self._at = 0
+        self.put_backs = 0
         self._buffer = bytearray(BATCH)
 
     def next_batch(self) -> list[memoryview]:
         assert not self.closed.is_set()
         if self._fails_at is not None and self._at >= self._fails_at:
             raise ReadQuorumLost()
-        count = min(BATCH, self._size - self._at)
-        self._buffer[:count] = pattern(self._at, count)
+        count = min(BATCH - self._at % BATCH, self._size - self._at)
+        self._buffer[:count] = pattern(self._at // BATCH * BATCH, BATCH)[self._at % BATCH :][:count]
         self._at += count
         view = memoryview(self._buffer)[:count]
         cut = count // 3
         return [view[:cut], view[cut:]] if count else []
+
+    def put_back(self, count: int) -> None:
+        """As a mapping is after the file was written over: what was not sent is not good any more."""
+        self._buffer[:] = b"\xdd" * BATCH
+        self._at -= count
+        self.put_backs += 1
 
     def close(self) -> None:
         self._buffer[:] = b"\xee" * BATCH
@@ -95,6 +102,18 @@ def test_a_slow_reader_gets_every_byte(server: HttpServer) -> None:
         assert hashlib.md5(answer.body).hexdigest() == wanted
         assert client.get(b"/10").body == whole(10)
     assert streams.made[0].closed.wait(WAIT_S)
+
+
+def test_a_reader_that_stalls_has_the_rest_verified_again(server: HttpServer) -> None:
+    """What waits for a client is put back into the stream: memory is not held, and the mapping is not trusted."""
+    streams = Streams()
+    server.handler = streams
+    size = (16 << 20) + 12345
+    with server.connect(receive_buffer=16_384) as client:
+        client.send(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % size)
+        server.run(until(lambda: bool(streams.made and streams.made[0].put_backs)))
+        answer = client.answer()
+    assert (len(answer.body), answer.body == whole(size)) == (size, True)
 
 
 @pytest.mark.parametrize("size", [0, 1, BATCH - 1, BATCH, BATCH + 1, 5_000_000])

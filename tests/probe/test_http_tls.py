@@ -28,6 +28,9 @@ class Zeros:
         self._left -= count
         return [memoryview(self._buffer)[:count]] if count else []
 
+    def put_back(self, count: int) -> None:
+        self._left += count
+
     def close(self) -> None:
         self._buffer[:] = b"\xff" * len(self._buffer)
 

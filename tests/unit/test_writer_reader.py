@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from sos.erasure.handle import Staged
 from sos.erasure.reader import ExtentStream, data_drives, open_extent, read_inline, rebuild_extent, rebuild_inline
 from sos.erasure.writer import WriterLimits
 from sos.meta.records import DataRef
+from sos.services.streams import CopyBody
 from tests.kit.staging import FULL, KEY, KnownBody, RamVolumes, Rig, fail_on, rig
 
 GEOMETRIES = [(n - m, m) for n in range(1, 17) for m in range(n // 2 + 1)]
@@ -208,6 +210,49 @@ def test_every_set_of_up_to_m_bad_shards_is_read_around_and_reported(how: str) -
             else:
                 with pytest.raises(ReadQuorumLost):
                     read(made, ref)
+
+
+def as_mapped(made: Rig) -> None:
+    """Reads show what becomes of the files, as mappings do."""
+    for drive in made.drives:
+
+        def read(volume: int, offset: int, length: int, drive: RamVolumes = drive) -> memoryview:
+            return memoryview(drive.files[volume])[offset : offset + length]
+
+        drive.read = read  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("count", [1, 70_000, 1 << 20])
+def test_what_is_put_back_is_verified_again(count: int) -> None:
+    """R05: bytes that changed while they waited are read from parity; the rest follows without a gap."""
+    with rig(2, 2, EXTENTS) as made:
+        payload = noise(5 * 2**20)
+        ref = ref_of(run(made.put(payload)))
+        as_mapped(made)
+        bad: list[int] = []
+        stream = open_extent(made.engines, ref, FULL, KEY, 7, ref.size - 7, lambda drive, _: bad.append(drive))
+        out = b"".join(stream.next_batch())
+        for drive in data_drives(ref):
+            corrupt(made.drives[drive], ref, "zero")
+        stream.put_back(count)
+        out = out[:-count] + drain(stream)
+        assert (len(out), out == payload[7:], bool(bad)) == (ref.size - 7, True, True)
+
+
+def test_a_copy_does_not_store_what_waited_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy takes a batch in several pieces: what its source becomes between them is not stored as good."""
+    monkeypatch.setattr("sos.services.streams.FRESH_S", -1.0)
+    with rig(2, 2, EXTENTS) as made, ThreadPoolExecutor(1) as pool:
+        payload = noise(3 * 2**20)
+        ref = ref_of(run(made.put(payload)))
+        as_mapped(made)
+        body = CopyBody(open_extent(made.engines, ref, FULL, KEY, 0, ref.size, lambda drive, _: None), pool)
+        copied = bytearray(ref.size)
+        run(body.fill(memoryview(copied)[:1000]))
+        for drive in data_drives(ref):
+            corrupt(made.drives[drive], ref, "zero")
+        run(body.fill(memoryview(copied)[1000:]))
+        assert (copied == payload) is True
 
 
 def test_a_drive_that_dies_in_the_middle_of_a_read_is_replaced_by_parity() -> None:
