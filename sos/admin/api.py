@@ -27,6 +27,7 @@ class AdminApi:
             raise InvalidRequest("Too many parameters in the query.") from None
         operation, path = route(request.method, request.path, query)
         call = Call(request, operation, path, query, await authenticate(), self._services)
+        await call.address()
         if operation.actions:
             await call.authorise()
         if operation.handler is None:

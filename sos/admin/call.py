@@ -20,9 +20,9 @@ from ..domain.errors import (
 )
 from ..http.message import Reply, Request
 from ..http.signed import Signed
-from ..meta.iam import ROOT_ACCOUNT
+from ..meta.iam import ROOT_ACCOUNT, AccountRecord
 from ..meta.records import BucketRecord
-from ..services.access import Access
+from ..services.access import Access, owner_of
 from ..services.buckets import Buckets
 from ..services.identity.identity import Identity
 from ..services.identity.principal import Principal
@@ -60,6 +60,7 @@ class Call:
     :param path: what the variable parts of its path are
     :param query: each name with all its values
     :param facts: values of condition keys that its document brings
+    :param other: the account that the deployment's root speaks of, where it is not its own (``account=`` in the query)
     """
 
     request: Request
@@ -69,6 +70,7 @@ class Call:
     signed: Signed
     services: Services
     facts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    other: AccountRecord | None = None
 
     # -- who -------------------------------------------------------------------------------------------
 
@@ -79,21 +81,37 @@ class Call:
     @property
     def account(self) -> str:
         """Whose users, groups, policies and keys are administered."""
-        return self.who.account
+        return self.other.account if self.other is not None else self.who.account
 
     @property
     def user(self) -> str:
         """The user that calls, or whose key calls; empty for the root of an account."""
         return self.who.user
 
+    async def address(self) -> None:
+        """Take the account that the query names for the one that is administered: only the deployment's root may.
+
+        :raises AccessDenied, NoSuchAccount
+        """
+        named = self.get("account")
+        if not named:
+            return
+        if not self.who.root:
+            raise AccessDenied()
+        record = await self.services.identity.accounts.get(named)
+        self.other = None if record.account == self.who.account else record
+
     def names_self(self, name: str) -> bool:
-        """Whether a name is that of the caller: its access key, or the user that this belongs to."""
+        """Whether a name is that of the caller: its access key, or the user that this belongs to; of another account,
+        that of its root, for which the deployment's root speaks then."""
+        if self.other is not None:
+            return name == self.other.root_key
         return name in (self.who.access_key, self.who.caller.user)
 
     async def require(self, *actions: str, own: bool = False, account: str = "") -> None:
         """One of some actions must be allowed; with ``own`` it is enough that it is not forbidden.
 
-        :param account: that the call is about, where it is not the caller's
+        :param account: that the call is about, where it is not that of its row
         :raises AccessDenied:
         """
         if not any([await self.allows(action, own=own, account=account) for action in actions]):
@@ -101,7 +119,7 @@ class Call:
 
     async def allows(self, action: str, *, own: bool = False, account: str = "", bucket: str = "") -> bool:
         record = await self._record(bucket) if bucket else None
-        about = account or self.account
+        about = account or (ROOT_ACCOUNT if self.operation.about == "server" else self.account)
         decide = self.services.access.decide
         return bool(decide(self.who, action, bucket, record, b"", self._values, account=about, deny_only=own))
 
@@ -117,9 +135,12 @@ class Call:
         """The rule of the operation's row. :raises AccessDenied:"""
         operation = self.operation
         bucket = self.get("bucket") if operation.about == "bucket" else ""
-        about = ROOT_ACCOUNT if operation.about == "server" else self.account
+        if bucket and self.other is not None:
+            record = await self._record(bucket)
+            if record is None or owner_of(record) != self.account:
+                raise NoSuchBucket(bucket=bucket)
         for action in operation.actions:
-            if await self.allows(action, account=about, bucket=bucket):
+            if await self.allows(action, bucket=bucket):
                 return
         raise AccessDenied()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..http.message import Reply
 from .call import Call
-from .handlers import access_keys, buckets, config, groups, info, listing_keys, policies, server, users
+from .handlers import access_keys, accounts, buckets, config, groups, info, listing_keys, policies, server, users
 
 Handler = Callable[[Call], Awaitable[Reply]]
 
@@ -140,6 +140,15 @@ _USERS = (
     _own("ImportIAMV2", "PUT import-iam-v2", "ImportIAM"),
 )  # fmt: skip
 
+_ACCOUNTS = (
+    _admin("AddAccount", "PUT add-account", "CreateAccount", accounts.add),
+    _admin("ListAccounts", "GET list-accounts", "ListAccounts", accounts.list_all),
+    _own("GetAccount", "GET account-info", "", accounts.info),
+    _admin("SetAccountStatus", "POST set-account-status", "DisableAccount", accounts.set_status, "name status"),
+    _admin("SetAccount", "POST set-account", "CreateAccount", accounts.update, "name"),
+    _admin("RemoveAccount", "DELETE remove-account", "DeleteAccount", accounts.remove, "name"),
+)
+
 _KEYS = (
     _own("AddServiceAccount", "PUT add-service-account", "", access_keys.add),
     _own("UpdateServiceAccount", "POST update-service-account", "", access_keys.update, "accessKey"),
@@ -216,5 +225,5 @@ _KMS = (
     ),
 )
 
-OPERATIONS: tuple[Operation, ...] = (*_SERVER, *_CONFIG, *_USERS, *_KEYS, *_BUCKETS, *_JOBS, *_KMS)
+OPERATIONS: tuple[Operation, ...] = (*_SERVER, *_CONFIG, *_USERS, *_ACCOUNTS, *_KEYS, *_BUCKETS, *_JOBS, *_KMS)
 """Every call, in the order in which rows of one path are tried."""

@@ -209,6 +209,17 @@ def children_of(account: str, parent: str) -> bytes:
     return b"iam/child/" + account.encode() + parent.encode() + _SEPARATOR
 
 
+def all_children_of(account: str) -> bytes:
+    """The prefix of the rows of all children in an account."""
+    return b"iam/child/" + account.encode()
+
+
+def all_of(account: str) -> tuple[bytes, ...]:
+    """The prefixes of all rows of an account, but for its own and those of access keys."""
+    kinds = (b"user", b"group", b"policy", b"child", b"member", b"use")
+    return tuple(b"iam/" + kind + b"/" + account.encode() for kind in kinds)
+
+
 def child_row(account: str, parent: str, access_key: str) -> bytes:
     """Its document is a ``ChildRecord``."""
     return children_of(account, parent) + access_key.encode()

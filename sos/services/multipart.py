@@ -6,6 +6,8 @@ import os
 import time
 from itertools import islice
 
+import msgspec
+
 from ..domain import checksums
 from ..domain.body import Body
 from ..domain.conditions import Conditions
@@ -14,6 +16,7 @@ from ..erasure.handle import SetHandle
 from ..meta import queries
 from ..meta.proposals import AbortUpload, CompleteUpload, CreateUpload, Done, PutPart
 from ..meta.records import BucketRecord, ObjectRecord, PartRecord, UploadRecord
+from .access import owner_of
 from .calls import commit, request_id
 from .listing import Listing
 from .locate import target_of
@@ -43,7 +46,7 @@ class Multipart:
         record = UploadRecord(
             upload_id=now.to_bytes(8, "big") + os.urandom(8),
             initiated_ns=now,
-            template=template,
+            template=msgspec.structs.replace(template, owner=template.owner or owner_of(bucket)),
             checksum_algorithm=checksum_algorithm,
             checksum_type=checksum_type,
         )

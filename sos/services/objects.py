@@ -28,6 +28,7 @@ from ..erasure.handle import SetHandle, Snapshot, Staged
 from ..meta import queries
 from ..meta.proposals import DeleteObject, Done, PutObject, PutPart
 from ..meta.records import BucketRecord, ObjectRecord, PartRecord
+from .access import owner_of
 from .calls import as_error, commit, decide, request_id
 from .locate import Located, locate, require_object, require_target, target_of
 from .pools import Pools
@@ -82,6 +83,7 @@ class Objects:
             data=staged.data,
             checksums={name: checksums.encode(raw) for name, raw in staged.digests.checksums.items()},
             checksum_type="FULL_OBJECT" if staged.digests.checksums else "",
+            owner=template.owner or owner_of(bucket),  # what anybody may write belongs to who lets it be written
         )
         proposal = PutObject(
             request_id=request_id(),
@@ -129,7 +131,7 @@ class Objects:
             key=key,
             version=version,
             conditions=conditions,
-            owner=owner,
+            owner=owner or owner_of(bucket),
             bypass_governance=bypass,
         )
 

@@ -17,6 +17,8 @@ from sos.domain.errors import StoreError
 from sos.drive.engine import Row
 from sos.meta import iam
 from sos.meta.iam import KeyRecord
+from sos.meta.records import BucketRecord
+from sos.meta.rows import seal
 from sos.services.identity import store
 from sos.services.identity.access_keys import NewService, Parent, ServiceUpdate
 from sos.services.identity.policies import Target
@@ -429,9 +431,12 @@ def test_accounts(world: World) -> None:
     assert [identity.directory.find(key).enabled for key in ("tenant-root", "alice")] == [False, False]  # type: ignore[union-attr]
     run(identity.accounts.update("tenant", disabled=False, secret="another-secret"))
     assert identity.directory.find("tenant-root").secret == "another-secret"  # type: ignore[union-attr]
+    bucket = BucketRecord(1, "theirs", 1, account.account)
+    world.system.view.apply([Row("buckets", b"theirs", seal(b"theirs", bucket))])
     refused(world, errors.AccountNotEmpty, identity.accounts.remove("tenant"))
-    run(identity.users.remove(account.account, "alice"))
-    run(identity.policies.remove(account.account, "mine"))
+    assert identity.directory.find("tenant-root").enabled  # type: ignore[union-attr]
+    world.system.view.apply([Row("buckets", b"theirs", None)])
+    run(identity.groups.add(account.account, "readers", ["alice"]))
     child = run(identity.access_keys.create(Parent(account.account, ""), NewService()))
     run(identity.accounts.remove("tenant"))
     assert identity.directory.find("tenant-root") is None

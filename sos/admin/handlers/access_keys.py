@@ -72,6 +72,8 @@ async def _parent(call: Call, target: str) -> Parent:
     """Whom a new key will belong to. :raises AccessDenied:"""
     if not target or call.names_self(target):
         await call.require("admin:CreateServiceAccount", own=True)
+        if call.other is not None:
+            return Parent(call.account, "")
         if call.who.origin is None:
             raise AccessDenied()
         return call.who.origin
@@ -169,7 +171,9 @@ def parent_name(call: Call, record: KeyRecord) -> str:
 
 
 def root_key(call: Call) -> str:
-    """Of the caller's account."""
+    """Of the account that is administered."""
+    if call.other is not None:
+        return call.other.root_key
     return call.who.caller.user if call.who.owner else call.services.identity.accounts.root().root_key
 
 

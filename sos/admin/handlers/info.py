@@ -150,6 +150,8 @@ async def account_info(call: Call) -> Reply:
     records, _ = await call.services.buckets.list("", "", BUCKETS_MAX)
     shown = []
     for record in records:
+        if call.other is not None and owner_of(record) != call.account:
+            continue
         read, write = await _access(call, record)
         if read or write:
             shown.append(_account_bucket(record, usages.of_bucket(record), read, write))
@@ -157,7 +159,7 @@ async def account_info(call: Call) -> Reply:
     policy = builtin_json()["consoleAdmin"] if who.owner else await combined(call, who.policy_names)
     return plain(
         {
-            "AccountName": who.user or who.access_key,
+            "AccountName": call.other.root_key if call.other is not None else who.user or who.access_key,
             "Server": backend(facts, sets),
             "Policy": msgspec.Raw(policy),
             "Buckets": shown,

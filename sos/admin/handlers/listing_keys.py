@@ -54,7 +54,7 @@ async def _of_all(call: Call) -> dict[str, list[KeyRecord]]:
 async def _of_some(call: Call, users: list[str]) -> dict[str, list[KeyRecord]]:
     keys = call.services.identity.access_keys
     if not users:
-        return {call.who.caller.user: await keys.of(call.account, call.user)}
+        return {root_key(call) if call.other is not None else call.who.caller.user: await keys.of(call.account, call.user)}
     return {name: await keys.of(call.account, await _parent(call, name)) for name in users}
 
 

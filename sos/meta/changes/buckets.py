@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ...domain.errors import (
+    AccessDenied,
     BucketExists,
     BucketNotEmpty,
     ConditionalConflict,
@@ -12,7 +13,7 @@ from ...domain.errors import (
     InvalidRequest,
     NoSuchBucket,
 )
-from .. import keys, queries
+from .. import iam, keys, queries
 from ..proposals import (
     ChangeSystem,
     CreateBucket,
@@ -36,13 +37,24 @@ def create_bucket(draft: Draft, proposal: CreateBucket) -> Done:
     """The bucket's id is the sequence of this operation, so it is never used again.
 
     :raises BucketExists: in any state
+    :raises AccessDenied: the account that it is to belong to is disabled or gone: it must not get buckets while it is
+        being removed
     """
+    if not _lives(draft, proposal.record.owner):
+        raise AccessDenied()
     existing = queries.bucket(draft.view, proposal.record.name)
     if existing is not None:
         raise BucketExists(bucket=existing.name, owned=existing.owner == proposal.record.owner)
     record = msgspec.structs.replace(proposal.record, bucket_id=draft.order)
     draft.put("buckets", keys.bucket_row(record.name), record)
     return Done(seq=draft.order, bucket=record)
+
+
+def _lives(draft: Draft, account: str) -> bool:
+    if account == iam.ROOT_ACCOUNT or len(account) != iam.ACCOUNT_CHARS or not account.isdigit():
+        return True
+    document = queries.system(draft.view, iam.account_row(account))
+    return document is not None and not iam.decode(document, iam.AccountRecord).disabled
 
 
 def _bucket(draft: Draft, name: str) -> BucketRecord:

@@ -15,7 +15,6 @@ from ...meta.records import BucketRecord
 from . import rules
 from .context import Realm
 from .store import Change, read, scan
-from .users import drop_children
 
 #: The owner that MinIO clients know; the root account's.
 ROOT_CANONICAL_ID = "02d6176db174dc93cb1b899f7c6078f08654445fe8cf1b6ce98d8855f66bdbf4"
@@ -63,6 +62,8 @@ class Accounts:
 
     async def get(self, account: str) -> AccountRecord:
         """By id or by name. :raises NoSuchAccount:"""
+        if len(account.encode()) > rules.NAME_BYTES_MAX:
+            raise NoSuchAccount(account=account[:64])
 
         def look(snapshot: Snapshot) -> AccountRecord | None:
             if account in (ROOT_ACCOUNT, ROOT_NAME):
@@ -118,28 +119,28 @@ class Accounts:
         return await self._realm.store.change(plan)
 
     async def remove(self, account: str) -> None:
-        """Remove an account that has no users, groups, policies and buckets left; the keys of its root go with it.
+        """Remove an account that has no buckets, with its users, groups, policies and keys.
+
+        It is disabled first, which ends all of its keys at once and keeps it from making buckets; then its rows go, in
+        steps; last the account. Cut off in between it is there and disabled, and can be removed again.
 
         :raises NoSuchAccount, AccountNotEmpty
         """
         known = await self.get(account)
-
-        def plan(change: Change) -> bool:
-            record = _require(change, known.account)
-            for prefix in (iam.user_row, iam.group_row, iam.policy_row):
-                if not change.require_vacant(prefix(record.account, "")):
-                    raise AccountNotEmpty(account=record.name)
-            if any(bucket.owner == record.account for bucket in _buckets(change.snapshot)):
-                raise AccountNotEmpty(account=record.name)
-            if not drop_children(change, record.account, ""):
-                return False
-            change.drop(iam.account_row(record.account))
-            change.drop(iam.account_name_row(record.name))
-            change.drop(iam.key_row(record.root_key))
-            return True
-
-        while not await self._realm.store.change(plan):
+        if known.account == ROOT_ACCOUNT:
+            raise InvalidArgument("The root account cannot be removed.")
+        was = known.disabled
+        known = await self.update(known.account, disabled=True)
+        if await self._has_buckets(known.account):
+            if not was:
+                await self.update(known.account, disabled=False)
+            raise AccountNotEmpty(account=known.name)
+        while not await self._realm.store.change(lambda change: _drop_some(change, known.account)):
             continue
+        await self._realm.store.change(lambda change: _drop_account(change, known))
+
+    async def _has_buckets(self, account: str) -> bool:
+        return await self._realm.store.read(lambda snapshot: any(b.owner == account for b in _buckets(snapshot)))
 
 
 def _require(change: Change, account: str) -> AccountRecord:
@@ -147,6 +148,38 @@ def _require(change: Change, account: str) -> AccountRecord:
     if record is None:
         raise NoSuchAccount(account=account)
     return record
+
+
+def _drop_some(change: Change, account: str) -> bool:
+    """Drop rows of a disabled account, as many as fit into the change; whether these are all."""
+    record = _require(change, account)
+    if not record.disabled:
+        raise AccountNotEmpty(account=record.name)  # somebody wants to keep it
+    for prefix in iam.all_of(account):
+        for name in change.under(prefix):
+            if change.room < 2:
+                return False
+            change.drop(prefix + name)
+            if (key := _key_of(prefix, name, account)) is not None:
+                change.drop(iam.key_row(key))
+    return True
+
+
+def _key_of(prefix: bytes, name: bytes, account: str) -> str | None:
+    """The access key that goes with a row: a user's name, the last part of a child's row."""
+    if prefix == iam.user_row(account, ""):
+        return name.decode()
+    return name.decode().rpartition("\0")[2] if prefix == iam.all_children_of(account) else None
+
+
+def _drop_account(change: Change, known: AccountRecord) -> None:
+    record = _require(change, known.account)
+    vacant = all(change.require_vacant(prefix) for prefix in iam.all_of(record.account))
+    if not (vacant and record.disabled) or any(b.owner == record.account for b in _buckets(change.snapshot)):
+        raise AccountNotEmpty(account=record.name)
+    change.drop(iam.account_row(record.account))
+    change.drop(iam.account_name_row(record.name))
+    change.drop(iam.key_row(record.root_key))
 
 
 def _check(name: str, email: str, quota_bytes: int) -> None:
