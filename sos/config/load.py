@@ -16,6 +16,7 @@ import tomli
 
 from .envfile import read_env_file
 from .settings import BY_NAME, OPTIONS, Option, Settings
+from .subsystems import places_of
 from .values import ConfigError, from_text, from_toml
 
 #: Variables with these prefixes are ours or MinIO's; they are read here and nowhere else.
@@ -85,23 +86,37 @@ def _resolve(option: Option, given: Given, env: _Environment, table: dict[str, A
     return option.default, "default"
 
 
+def variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of the process and of the environment file, without ``MINIO_`` or ``SOS_``; ``SOS_X`` beats ``MINIO_X``.
+
+    :raises ConfigError: the environment file cannot be read
+    """
+    values = _Environment(environ, []).values
+    return {
+        name.removeprefix(prefix): text
+        for prefix in reversed(PREFIXES)
+        for name, (text, _) in values.items()
+        if name.startswith(prefix) and text
+    }
+
+
 class _Environment:
     """The variables of the process and of the environment file over them."""
 
     def __init__(self, environ: Mapping[str, str], warnings: list[str]) -> None:
-        self._values = {k: (v, f"environment {k}") for k, v in environ.items() if k.startswith(PREFIXES)}
+        self.values = {k: (v, f"environment {k}") for k, v in environ.items() if k.startswith(PREFIXES)}
         self._credentials = environ.get("CREDENTIALS_DIRECTORY", "")
         self._warnings = warnings
         self._known = {prefix + name for name in _PROCESS_NAMES for prefix in PREFIXES}
         path = self.process("CONFIG_ENV_FILE")
         if path:
             over = read_env_file(path)
-            self._values |= {k: (v, f"{path}: {k}") for k, v in over.items() if k.startswith(PREFIXES)}
+            self.values |= {k: (v, f"{path}: {k}") for k, v in over.items() if k.startswith(PREFIXES)}
 
     def process(self, name: str) -> str:
         """A variable that says where settings are."""
         for prefix in PREFIXES:
-            value = self._values.get(prefix + name, ("", ""))[0]
+            value = self.values.get(prefix + name, ("", ""))[0]
             if value:
                 if name == "CONFIG" and value.endswith((".yaml", ".yml")):
                     raise ConfigError(f"{prefix}{name}={value}: MinIO's YAML layout is not read, write a TOML file")
@@ -126,10 +141,10 @@ class _Environment:
         return first
 
     def _one(self, name: str, option: Option) -> tuple[str, str] | None:
-        if option.file_twin and (twin := self._values.get(f"{name}_FILE")) and twin[0]:
+        if option.file_twin and (twin := self.values.get(f"{name}_FILE")) and twin[0]:
             path = os.path.join("/run/secrets", twin[0])  # an absolute path stays as it is
             return _read_secret(path, f"{name}_FILE"), f"file {path} ({name}_FILE)"
-        value = self._values.get(name)
+        value = self.values.get(name)
         # an empty variable is one that the operator left blank in the environment file
         return value if value and value[0] else None
 
@@ -143,13 +158,18 @@ class _Environment:
 
     def warn_unknown(self) -> None:
         """Call after every setting was looked for."""
-        unknown = sorted(name for name in self._values if name not in self._known)
+        unknown = sorted(name for name in self.values if name not in self._known and not _is_dynamic(name))
         for name in (n for n in unknown if n.startswith("SOS_")):
             close = difflib.get_close_matches(name, self._known, 1)
             self._warnings.append(f"unknown variable {name}" + (f", did you mean {close[0]}?" if close else ""))
         ignored = [name for name in unknown if name.startswith("MINIO_")]
         if ignored:
             self._warnings.append(f"MinIO settings that this release does not use: {', '.join(ignored)}")
+
+
+def _is_dynamic(name: str) -> bool:
+    """Whether a variable is about a subsystem that is configured while the server runs."""
+    return places_of(name.partition("_")[2]) is not None
 
 
 def _read_secret(path: str, name: str) -> str:

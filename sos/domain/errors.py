@@ -242,8 +242,58 @@ class NoSuchSetting(StoreError):
     """A subsystem, or a key of one, that the configuration does not have."""
 
 
+class InvalidSetting(StoreError):
+    """A change of the configuration that is not understood, or lacks what is needed."""
+
+
+class SettingNotFound(StoreError):
+    """A target, a key, or an entry of the history that is to go or to come back and is not there."""
+
+
+class SettingRefused(StoreError):
+    """Values that were checked and cannot be used; the message is for the operator and holds no secret."""
+
+
+class DirectorySettingRefused(SettingRefused):
+    """Of an LDAP directory: the same."""
+
+
+class SettingPinned(StoreError):
+    """The environment says what an admin call wants to change."""
+
+
+class NoSuchTarget(StoreError):
+    """A configuration of an identity provider that is asked for or to be removed."""
+
+
+class NoSuchProvider(StoreError):
+    """A configuration of an identity provider that is to be changed."""
+
+
+class ProviderExists(StoreError): ...
+
+
+class NoSuchProviderType(StoreError):
+    """Identity providers are ``openid`` or ``ldap``."""
+
+
+class OnlyOneDirectory(StoreError):
+    """There is one configuration for LDAP, without a name."""
+
+
 class NotEnabled(StoreError):
     """An identity provider that is not configured; ``detail['what']`` is ``ldap`` or ``openid``."""
+
+
+# -- a directory (LDAP) --------------------------------------------------------------------------------
+
+
+class LdapUnreachable(StoreError):
+    """The directory cannot be asked at this moment. Why is told to the operator only."""
+
+
+class LdapNameExpected(StoreError):
+    """A distinguished name where the name of a user who logs in is needed."""
 
 
 # -- the body is not what was promised -------------------------------------------------------------
@@ -308,6 +358,10 @@ class StorageFull(StoreError): ...
 
 class Busy(StoreError):
     """A bounded queue is full, or the owner is recovering: try again."""
+
+
+class OwnerLeaves(Busy):
+    """The owner of a set has begun to stop and took nothing: its successor is to be asked."""
 
 
 class MustWait(Busy):

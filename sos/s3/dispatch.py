@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -64,6 +65,7 @@ class Dispatcher:
     :param authorise: whether an identity may do an action on a bucket and key
     :param wait: what to do when one of the two cannot tell at this moment
     :param admin: answers the paths of the admin API
+    :param follow: takes over a configuration that was changed; called before anything is decided by it
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Dispatcher:
         authorise: Authorise = signed_only,
         wait: Wait = no_wait,
         admin: SignedHandler | None = None,
+        follow: Callable[[], None] = lambda: None,
     ) -> None:
         self._services = services
         self._keys = keys
@@ -83,6 +86,7 @@ class Dispatcher:
         self._authorise = authorise
         self._wait = wait
         self._admin = admin
+        self._follow = follow
         self.tallies = {operation.name: Tally() for operation in OPERATIONS}
         self.unrouted = Tally()
 
@@ -108,9 +112,11 @@ class Dispatcher:
 
     async def _answer(self, request: Request, seen: _Seen) -> Reply:
         if request.method == "OPTIONS":
+            await patiently(self._follow, self._wait)
             return cors.preflight(request.headers, self._settings.origins)
         if request.path.startswith(RESERVED) and request.path[6:7] in (b"", b"/"):
             return await self._reserved(request)
+        await patiently(self._follow, self._wait)
         settings = self._settings
         bucket, key, host_bucket = target(request.path, request.headers.get("host"), settings.domains)
         seen.bucket, seen.key = bucket, key
@@ -160,6 +166,7 @@ class Dispatcher:
         if request.path.startswith(ADMIN):
             if self._admin is None:
                 raise UnknownCall()
+            await patiently(self._follow, self._wait)
             return await self._admin(request, partial(self._signed, request))
         if request.path.strip(b"/") == b"minio":
             raise Refusal(Code.AllAccessDisabled)

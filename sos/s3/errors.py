@@ -159,6 +159,17 @@ class Code(Enum):
     XMinioAdminConfigTooLarge = 400, "Configuration data provided exceeds the allowed maximum of 262272 bytes"
     XMinioAdminInvalidArgument = 400, "Invalid arguments specified."
     XMinioConfigError = 400, "There is no such configuration."
+    XMinioConfigNotFoundError = 404, "There is no such configuration."
+    XMinioAdminConfigEnvOverridden = 400, "Unable to update config via Admin API due to environment variable override"
+    XMinioAdminConfigInvalidIDPType = 400, "Invalid IDP configuration type - must be one of [ldap openid]"
+    XMinioAdminConfigLDAPNonDefaultConfigName = (
+        400,
+        "Only a single LDAP configuration is supported - config name must be empty or `_`",
+    )
+    XMinioAdminConfigLDAPValidation = 400, "LDAP Configuration validation failed"
+    XMinioAdminConfigIDPCfgNameAlreadyExists = 400, "An IDP configuration with the given name already exists"
+    XMinioAdminConfigIDPCfgNameDoesNotExist = 400, "No such IDP configuration exists"
+    XMinioAdminNoSuchConfigTarget = 400, "No such named configuration target exists"
     XMinioLDAPNotEnabled = 501, "LDAP is not enabled. LDAP must be enabled to make LDAP requests."
     XMinioAdminGroupNotEmpty = 400, "The specified group is not empty - cannot remove it."
     XMinioAdminInvalidAccessKey = 400, "The access key is invalid."
@@ -272,6 +283,16 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.DocumentTooLarge: (Code.XMinioAdminConfigTooLarge, ""),
     domain.InvalidAdminArgument: (Code.XMinioAdminInvalidArgument, ""),
     domain.NoSuchSetting: (Code.XMinioConfigError, ""),
+    domain.InvalidSetting: (Code.XMinioConfigError, ""),
+    domain.SettingNotFound: (Code.XMinioConfigNotFoundError, ""),
+    domain.SettingRefused: (Code.XMinioAdminConfigBadJSON, ""),
+    domain.DirectorySettingRefused: (Code.XMinioAdminConfigLDAPValidation, ""),
+    domain.SettingPinned: (Code.XMinioAdminConfigEnvOverridden, ""),
+    domain.NoSuchTarget: (Code.XMinioAdminNoSuchConfigTarget, ""),
+    domain.NoSuchProvider: (Code.XMinioAdminConfigIDPCfgNameDoesNotExist, ""),
+    domain.ProviderExists: (Code.XMinioAdminConfigIDPCfgNameAlreadyExists, ""),
+    domain.NoSuchProviderType: (Code.XMinioAdminConfigInvalidIDPType, ""),
+    domain.OnlyOneDirectory: (Code.XMinioAdminConfigLDAPNonDefaultConfigName, ""),
     domain.NotEnabled: (Code.XMinioLDAPNotEnabled, ""),  # or for OpenID, see _describe_domain
     domain.BadDigest: (Code.BadDigest, ""),
     domain.InvalidDigest: (Code.InvalidDigest, ""),
@@ -289,6 +310,7 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.StorageFull: (Code.XMinioStorageFull, ""),
     domain.Busy: (Code.ServerBusy, ""),
     domain.MustWait: (Code.ServerBusy, ""),
+    domain.OwnerLeaves: (Code.ServerBusy, ""),
     domain.InternalFault: (Code.InternalError, ""),
     domain.DriveFault: (Code.InternalError, ""),
     domain.DriveFull: (Code.XMinioStorageFull, ""),

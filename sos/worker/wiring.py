@@ -15,6 +15,7 @@ from ..admin.api import AdminApi
 from ..admin.call import Services as AdminServices
 from ..base.pages import Pages
 from ..base.touch import Touches
+from ..config.load import variables
 from ..domain.errors import DriveFault
 from ..drive.formation import Formation
 from ..erasure.buffers import BufferPool
@@ -40,6 +41,7 @@ from ..s3.call import Settings as SurfaceSettings
 from ..s3.dispatch import Dispatcher
 from ..services.access import Access
 from ..services.buckets import Buckets
+from ..services.configuration import Configuration
 from ..services.fleet import Fleet
 from ..services.identity.identity import Identity
 from ..services.identity.vault import Root, salt_of
@@ -220,6 +222,7 @@ class Worker:
         multipart = Multipart(pools, objects, listing)
         purge = Purge(self.buckets, objects, multipart, listing)
         self.identity = Identity(pools.system, self.pages, self._root(), root_access=self.settings.root_access)
+        self.configuration = Configuration(self.identity.realm, self.pages, self.settings, variables(os.environ))
         known = known_by(self.identity.directory)
         services = Services(self.buckets, objects, multipart, listing, purge, known)
         owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
@@ -228,6 +231,7 @@ class Worker:
             # what was opened is taken at once; nothing waits for it when the loop is gone
             drives.opened = partial(self._soon, drives.follow) if drives.number not in self.owners else drives.opened
         looks += [owner.leave_suspects for owner in self.owners.values()]
+        looks.append(self.configuration.look)
         self.jobs = Jobs(
             self.sets,
             list(self.owners),
@@ -265,6 +269,7 @@ class Worker:
             authorise_with(self.access, self.buckets),
             self.identity.wait,
             self._admin(health),
+            self.configuration.follow,
         )
 
     def _admin(self, health: SetHealth) -> AdminApi:
@@ -310,6 +315,7 @@ class Worker:
         await self.mesh.start(self.context.mesh_socket)
         await self.jobs.start()
         await self.identity.start()
+        self.configuration.look()
         for sock in self.context.api_sockets:
             app = make_app(
                 self.dispatcher.handle,
@@ -352,6 +358,7 @@ class Worker:
     async def reload(self) -> None:
         """Take over new certificates; other settings that can change while serving are read where they are used."""
         self.settings = self.context.settings
+        self.configuration.reload(self.settings, variables(os.environ))
         if self.certificates is not None:
             self.certificates.reload()
 

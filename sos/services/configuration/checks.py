@@ -1,0 +1,81 @@
+"""What a target must be before it is stored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+
+from ...config.settings import BY_NAME
+from ...config.subsystems import ENABLE, OFF, ON, Subsystem
+from ...config.values import ConfigError, from_text
+from ...domain.errors import InvalidSetting, SettingRefused
+
+#: Looks at the values of a target as they would be in force. Raises ``SettingRefused`` (or one of its kinds) with a text
+#: for the operator; must take a bounded time.
+Check = Callable[[Mapping[str, str]], Awaitable[None]]
+
+_SWITCHES = {
+    **dict.fromkeys(("1", "t", "true", "on", "enabled"), True),
+    **dict.fromkeys(("0", "f", "false", "off", "disabled"), False),
+}
+_REGION = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]+")
+_SITE = re.compile(r"[a-z][a-z0-9-]+")
+
+
+def is_on(value: str) -> bool:
+    """Of a key of kind ``on|off``; empty is off. :raises SettingRefused:"""
+    if not value:
+        return False
+    found = _SWITCHES.get(value.lower())
+    if found is None:
+        raise SettingRefused(f"'{value[:64]}' is neither '{ON}' nor '{OFF}'")
+    return found
+
+
+def in_use(subsystem: Subsystem, values: Mapping[str, str]) -> bool:
+    """Whether a target is configured and not switched off."""
+    if subsystem.essential and not values.get(subsystem.essential, ""):
+        return False
+    word = values.get(ENABLE, "")
+    return not word or bool(_SWITCHES.get(word.lower()))
+
+
+def check_complete(subsystem: Subsystem, values: Mapping[str, str]) -> None:
+    """:raises InvalidSetting: a key that is needed is empty though the target is on"""
+    if subsystem.switched and values.get(ENABLE, "") != ON:
+        return
+    for key in subsystem.keys:
+        if not key.optional and not values.get(key.name, ""):
+            raise InvalidSetting(
+                f"'{key.name}' is not optional for '{subsystem.name}' sub-system, please check '{subsystem.name}' "
+                "documentation"
+            )
+
+
+def check_forms(subsystem: Subsystem, values: Mapping[str, str]) -> None:
+    """Switches are switches, and the mirror of a setting is what the setting can be. :raises SettingRefused:"""
+    for key in subsystem.keys:
+        value = values.get(key.name, "")
+        if not value:
+            continue
+        if key.kind == "on|off":
+            is_on(value)
+        if key.setting:
+            try:
+                from_text(BY_NAME[key.setting].kind, value, f"{subsystem.name} {key.name}")
+            except ConfigError as error:
+                raise SettingRefused(str(error)) from None
+    if subsystem.name == "site":
+        _check_site(values)
+
+
+def _check_site(values: Mapping[str, str]) -> None:
+    region, name = values.get("region", ""), values.get("name", "")
+    if region and not _REGION.fullmatch(region):
+        raise SettingRefused(
+            f"region '{region[:64]}' is invalid, expected simple characters such as [us-east-1, myregion...]"
+        )
+    if name and not _SITE.fullmatch(name):
+        raise SettingRefused(
+            f"site name '{name[:64]}' is invalid, expected simple characters such as [cal-rack0, myname...]"
+        )
