@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ...base.pages import GEN_IAM, Pages
-from ...crypto import tokens
 from ...crypto.seal import NotSealedHere
 from ...domain.errors import BadRow, MustWait
 from ...domain.policy.builtin import builtin_json
@@ -40,7 +39,7 @@ from ...meta.iam import (
     UserRecord,
 )
 from ...meta.rows import open_row
-from .access_keys import Parent
+from .access_keys import Parent, session_token
 from .accounts import ROOT_CANONICAL_ID, ROOT_NAME
 from .context import Realm
 from .principal import Principal, root_principal
@@ -209,7 +208,7 @@ class Directory:
             secret = self._realm.secret_of(key)
         except NotSealedHere as error:
             raise BadRow("a secret key is not sealed by this deployment", row=access_key) from error
-        token = tokens.make(key.claims, self._realm.keyring.tokens) if key.kind == KeyKind.TEMPORARY else ""
+        token = session_token(key.claims, self._realm.keyring) if key.kind == KeyKind.TEMPORARY else ""
         return Known(self._principal(reader, key), secret, alive, key.expires_ns, token)
 
     def _alive(self, reader: _Reader, key: KeyRecord) -> bool | None:
@@ -261,7 +260,7 @@ class Directory:
         user = reader.get(iam.user_row(key.account, key.parent), UserRecord)
         names: dict[str, None] = dict.fromkeys(key.policies)
         groups = dict.fromkeys(key.groups)
-        if user is not None:
+        if user is not None and user.provider == key.provider.partition(":")[0]:  # or a user of the same name
             names.update(dict.fromkeys(user.policies))
             groups.update(dict.fromkeys(user.groups))
         counted = []
@@ -272,6 +271,11 @@ class Directory:
             if group is None or group.enabled:
                 counted.append(name)
         return tuple(names), tuple(counted)
+
+    async def named(self, account: str, names: Iterable[str]) -> tuple[tuple[str, ...], PolicySet]:
+        """Of some policies those that exist, and these compiled. :raises ReadQuorumLost:"""
+        found = await self._realm.store.read(lambda snapshot: self._documents(_Reader(snapshot), account, names))
+        return tuple(name for name, _ in found), self._set(found)
 
     def _documents(self, reader: _Reader, account: str, names: Iterable[str]) -> tuple[tuple[str, bytes], ...]:
         found = []

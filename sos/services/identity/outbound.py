@@ -1,0 +1,174 @@
+"""Requests to the services that identities come from: bounded in time and size, on the event loop, never following a
+redirect (A08).
+
+An address that a machine gives to nobody else (link-local, where clouds keep their metadata; multicast; unspecified) is
+never connected to, whatever a name resolves to: the address that is looked at is the one that is connected to. Private
+networks and loopback are allowed, since that is where identity providers are.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import msgspec
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+CONNECT_S_MAX = 3.0
+TOTAL_S_MAX = 5.0
+DOCUMENT_BYTES_MAX = 512 * 1024
+CHUNK_BYTES = 16 * 1024
+
+
+class Unreachable(Exception):
+    """No answer that can be used. The message names the URL without its query, and never holds what was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer, whole."""
+
+    status: int
+    body: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """:raises Unreachable: it is no JSON"""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise Unreachable("the answer is not JSON") from None
+
+
+class Outbound:
+    """:param trust: what certificates of services are verified with; None = what the system trusts"""
+
+    def __init__(self, trust: ssl.SSLContext | None = None) -> None:
+        self._trust = trust
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, query: Mapping[str, str] | None = None
+    ) -> Answered:
+        """Ask once.
+
+        :param query: added to what the URL has
+        :raises Unreachable:
+        """
+        check_url(url)
+        connector = aiohttp.TCPConnector(resolver=_Resolver(), ssl=self._trust or True, force_close=True)
+        timeout = aiohttp.ClientTimeout(total=TOTAL_S_MAX, connect=CONNECT_S_MAX)
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session,
+                session.request(
+                    method,
+                    url,
+                    params=query,
+                    headers={"Accept-Encoding": "identity", **(headers or {})},
+                    allow_redirects=False,
+                    proxy=_proxy(url),
+                ) as reply,
+            ):
+                return Answered(reply.status, await _bounded(reply))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Unreachable(f"{shown(url)} cannot be reached: {type(error).__name__}") from None
+
+    async def document(self, url: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> dict[str, Any]:
+        """A JSON object. :raises Unreachable: also for every other status than 200"""
+        answered = await self.request(method, url, headers)
+        if answered.status != 200:
+            raise Unreachable(f"{shown(url)} answers with status {answered.status}")
+        try:
+            value = answered.json()
+        except Unreachable as error:
+            raise Unreachable(f"{shown(url)}: {error}") from None
+        if not isinstance(value, dict):
+            raise Unreachable(f"{shown(url)}: the answer is not a JSON object")
+        return value
+
+
+def check_url(url: str, like: str = "") -> str:
+    """The URL, when it can be asked.
+
+    :param like: a URL that it comes from: one with TLS must not lead to one without
+    :raises Unreachable:
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        parts.port  # noqa: B018 - raises for a bad one
+    except ValueError:
+        raise Unreachable("not a URL") from None
+    if parts.scheme not in ("http", "https") or not host or parts.username is not None:
+        raise Unreachable(f"{shown(url)} is not an http or https URL")
+    if parts.scheme == "http" and like.startswith("https:"):
+        raise Unreachable(f"{shown(url)} has no TLS, where {shown(like)} has")
+    if _literal(host) and not _allowed(host):
+        raise Unreachable(f"{shown(url)} is an address that is never connected to")
+    return url
+
+
+def shown(url: str) -> str:
+    """A URL for messages: without query and credentials."""
+    text = url.partition("?")[0][:256]
+    scheme, separator, rest = text.partition("://")
+    return scheme + separator + rest.rpartition("@")[2]
+
+
+async def _bounded(reply: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in reply.content.iter_chunked(CHUNK_BYTES):
+        body += chunk
+        if len(body) > DOCUMENT_BYTES_MAX:
+            raise ValueError("too large")
+    return bytes(body)
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy of the environment for a URL; never for this machine itself."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    proxies = getproxies()
+    local = host == "localhost" or (_literal(host) and ipaddress.ip_address(host).is_loopback)
+    if local or proxy_bypass(host):
+        return None
+    return proxies.get(parts.scheme)
+
+
+def _literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _allowed(address: str) -> bool:
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(found, "ipv4_mapped", None) or found
+    return not (mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified)
+
+
+class _Resolver(AbstractResolver):
+    """Names by the system's resolver, in a thread; of the addresses those that may be connected to."""
+
+    def __init__(self) -> None:
+        self._system = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = [one for one in await self._system.resolve(host, port, family) if _allowed(one["host"])]
+        if not found:
+            raise OSError("no address of the name may be connected to")
+        return found
+
+    async def close(self) -> None:
+        await self._system.close()

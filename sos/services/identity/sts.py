@@ -1,0 +1,239 @@
+"""Temporary credentials for who can prove to be somebody: by a signature, a provider's token, a certificate.
+
+Invariants:
+
+T1  Temporary credentials can do at most what their parent, or the policies of their role, can; a session policy only
+    takes away.
+T2  They end at the time asked for, or before: when the proof ends.
+T3  A key that belongs to somebody (a service account, temporary credentials) makes no further ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+from ...domain.errors import InvalidArgument, MalformedPolicy, NoSuchUser, PolicyTooLarge, SessionPolicyTooLarge
+from ...domain.policy.compiled import PolicySet
+from ...domain.policy.document import Kind, parse
+from ...domain.policy.evaluate import Caller, Context, Type, evaluate
+from ...meta.iam import ROOT_ACCOUNT
+from . import arns, rules
+from .access_keys import ClaimValue, Issued, Parent
+from .certificates import read_certificate
+from .identity import Identity
+from .openid import OpenId
+from .openid_tokens import parent_name, values_of, vouched
+from .plugin import IdentityPlugin
+from .policies import ATTACHED_MAX
+from .principal import Principal
+from .sts_errors import Disabled, ExpiredToken, InvalidParameter, MissingParameter, NotAllowed
+
+NS_PER_S = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for.
+
+    :param duration: seconds as text, empty for the default
+    :param policy: JSON of a session policy, empty for none
+    :param revoke_type: by which they can be revoked
+    """
+
+    duration: str = ""
+    policy: bytes = b""
+    revoke_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Federated:
+    """Credentials for a user of a provider.
+
+    :param subject: who that is there
+    """
+
+    issued: Issued
+    subject: str
+
+
+class Sts:
+    """:param duration_s: 0; or what every session lasts, whatever is asked for
+    :param certificates: whether they are asked for
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        openid: OpenId,
+        plugin: IdentityPlugin,
+        certificates: Callable[[], bool],
+        duration_s: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._identity = identity
+        self.openid = openid
+        self._plugin = plugin
+        self._certificates = certificates
+        self._duration_s = duration_s
+
+    # -- ways of proving -------------------------------------------------------------------------------
+
+    async def assume_role(self, who: Principal, wanted: Wanted) -> Issued:
+        """For a user, or the root of an account, whose signature was verified.
+
+        :raises NotAllowed, InvalidParameter
+        """
+        if who.anonymous or who.child or who.origin is None:  # T3
+            raise NotAllowed("Access Denied.")
+        seconds = self.duration(wanted)
+        if not _permitted(who.caller, who.policies, "sts:AssumeRole", seconds):
+            raise NotAllowed()
+        return await self.issue(who.origin, wanted, seconds)
+
+    async def web_identity(self, token: str, access_token: str, arn: str, wanted: Wanted) -> Federated:
+        """For who has a token of an OpenID Connect provider.
+
+        :param arn: of the role; empty: policies are in a claim
+        :raises InvalidParameter, ExpiredToken, NotAllowed
+        """
+        proven = await self.openid.prove(arn, token, access_token)
+        provider, claims = proven.provider, proven.claims
+        named: Sequence[str] = provider.policies
+        if not provider.arn:
+            found = values_of(claims, provider.claim)
+            if found is None:
+                raise InvalidParameter(
+                    f"{provider.claim} claim missing from the JWT token, credentials will not be generated"
+                )
+            named = found
+        policies, compiled = await self._defined(named)
+        kept = vouched(claims, ("sub", "iss", provider.user_claim, provider.readable_claim))
+        kept["policy"] = ",".join(policies)
+        if provider.arn:
+            kept["roleArn"] = provider.arn
+        subject = claims["sub"]
+        parent = Parent(ROOT_ACCOUNT, parent_name(subject, claims["iss"]), provider.origin, kept, policies)
+        left_s = int(claims["exp"] - self._now_s())
+        if left_s < 1:
+            raise ExpiredToken()
+        seconds = left_s if not wanted.duration else min(self.duration(wanted), left_s)  # T2
+        caller = Caller(Type.ASSUMED, ROOT_ACCOUNT, parent.name)
+        if not _permitted(caller, compiled, "sts:AssumeRoleWithWebIdentity", seconds):
+            raise NotAllowed("this user does not have enough permission")
+        return Federated(await self.issue(parent, wanted, seconds), subject)
+
+    async def certificate(self, der: bytes, secure: bool, wanted: Wanted) -> Issued:
+        """For who has shown a client certificate: its common name names the policy.
+
+        :param der: what was shown and verified; empty for nothing
+        :raises Disabled, InsecureConnection, MissingParameter, BadCertificate, InvalidParameter
+        """
+        if not self._certificates():
+            raise Disabled("STS API 'AssumeRoleWithCertificate' is disabled")
+        found = read_certificate(der, secure, datetime.fromtimestamp(self._now_s(), UTC))
+        try:
+            seconds = min(self.duration(wanted), found.left_s)  # T2
+        except InvalidParameter as error:
+            raise MissingParameter(str(error)) from None  # the code that clients of this call know
+        subject: dict[str, ClaimValue] = {"sub": found.name, "iss": found.issuer, "aud": list(found.organizations)}
+        claims = {f"jwt:{name}": value for name, value in subject.items()} | {"sub": found.name}
+        parent = Parent(ROOT_ACCOUNT, f"tls:{found.name}", "tls", claims, (found.name,))
+        return await self.issue(parent, wanted, seconds)
+
+    async def custom_token(self, token: str, arn: str, wanted: Wanted) -> Federated:
+        """For whom the identity plugin knows by a token.
+
+        :raises Disabled, InvalidParameter, UpstreamFailed
+        """
+        settings = self._plugin.settings()
+        if settings is None:
+            raise Disabled("STS API 'AssumeRoleWithCustomToken' is disabled")
+        if not token:
+            raise InvalidParameter("Invalid empty `Token` parameter provided")
+        try:
+            given = arns.check_arn(arn)
+        except arns.BadArn as error:
+            raise InvalidParameter(f"Error processing parameter RoleArn: RoleARN parse err: {error}") from None
+        if given != settings.arn:
+            raise InvalidParameter(f"Error processing parameter RoleArn: RoleARN {arn[:256]} is not defined.")
+        seconds = _positive(wanted.duration) if wanted.duration else rules.SESSION_S_MAX
+        policies, _ = await self._defined(settings.policies)
+        known = await self._plugin.ask(settings, token)
+        name = f"custom:{known.user}"
+        claims = {**vouched({**known.claims, "sub": name}, ("sub",)), "roleArn": settings.arn}
+        parent = Parent(ROOT_ACCOUNT, name, "custom", claims, policies)
+        return Federated(await self.issue(parent, wanted, min(known.valid_s, seconds)), name)
+
+    # -- what they share -------------------------------------------------------------------------------
+
+    def duration(self, wanted: Wanted) -> int:
+        """Seconds that credentials may live for. :raises InvalidParameter:"""
+        always = self._duration_s()
+        if always:
+            return always
+        if not wanted.duration:
+            return rules.SESSION_S_DEFAULT
+        seconds = _positive(wanted.duration)
+        if not rules.SESSION_S_MIN <= seconds <= rules.SESSION_S_MAX:
+            raise InvalidParameter("invalid token expiry")
+        return seconds
+
+    async def issue(self, parent: Parent, wanted: Wanted, seconds: int) -> Issued:
+        """Make the credentials.
+
+        :raises InvalidParameter: the session policy, or a name that is too long
+        """
+        keys = self._identity.access_keys
+        try:
+            policy = _compact(wanted.policy) if wanted.policy else b""
+            if policy:
+                parse(policy, Kind.SESSION, bytes_max=rules.SESSION_POLICY_BYTES_MAX, version_required=True)
+            if parent.provider != "builtin":
+                rules.check_external(parent.name)
+            return await keys.issue(parent, seconds, policy, wanted.revoke_type)
+        except (PolicyTooLarge, SessionPolicyTooLarge):
+            raise InvalidParameter("Session policy should not exceed 2048 characters") from None
+        except (MalformedPolicy, InvalidArgument) as error:
+            raise InvalidParameter(error.message) from None
+        except NoSuchUser:  # removed at this very moment
+            raise NotAllowed() from None
+
+    async def _defined(self, names: Sequence[str]) -> tuple[tuple[str, ...], PolicySet]:
+        """Those of some policies that exist. :raises InvalidParameter: none does, or they are too many"""
+        if len(names) > ATTACHED_MAX:
+            raise InvalidParameter(f"more than {ATTACHED_MAX} policies")
+        found, compiled = await self._identity.directory.named(ROOT_ACCOUNT, names)
+        if not found:
+            raise InvalidParameter(
+                f"None of the given policies (`{','.join(names)[:512]}`) are defined, credentials will not be generated"
+            )
+        return found, compiled
+
+    def _now_s(self) -> float:
+        return self._identity.realm.clock() / NS_PER_S
+
+
+def _positive(text: str) -> int:
+    """A number of seconds. :raises InvalidParameter:"""
+    seconds = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if seconds < 1:
+        raise InvalidParameter("invalid token expiry")
+    return seconds
+
+
+def _compact(policy: bytes) -> bytes:
+    """A document without the blanks that people like: they do not count for its size."""
+    try:
+        return msgspec.json.format(policy, indent=-1)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return policy  # what is wrong with it is told when it is parsed
+
+
+def _permitted(caller: Caller, policies: PolicySet, action: str, seconds: int) -> bool:
+    """Whether no policy forbids it, for so long perhaps. Who has none may, and gets credentials that can do nothing."""
+    values = {"sts:DurationSeconds": (str(seconds),)}
+    context = Context(action, "", caller, caller.account, values)
+    return not policies or evaluate(context, policies, deny_only=True).allowed

@@ -1,0 +1,37 @@
+"""Why no temporary credentials are given. Each class is mapped once to its code, in ``sos/s3/sts_documents.py``."""
+
+from __future__ import annotations
+
+
+class StsRefused(Exception):
+    """Base. The message is shown to the client; empty stands for the standard text of the code."""
+
+
+class NotAllowed(StsRefused):
+    """Whoever asks may not have them."""
+
+
+class MissingParameter(StsRefused): ...
+
+
+class InvalidParameter(StsRefused):
+    """A value that cannot be used, tokens that prove nothing included."""
+
+
+class ExpiredToken(StsRefused):
+    """The provider's token has been good, but is not any more."""
+
+
+class InsecureConnection(StsRefused):
+    """A client certificate needs TLS."""
+
+
+class BadCertificate(StsRefused): ...
+
+
+class Disabled(StsRefused):
+    """The way of proving an identity is not configured."""
+
+
+class UpstreamFailed(StsRefused):
+    """The service that decides said no, or nothing that can be understood."""
