@@ -24,6 +24,7 @@ from ..meta.iam import ROOT_ACCOUNT, AccountRecord
 from ..meta.records import BucketRecord
 from ..services.access import Access, owner_of
 from ..services.buckets import Buckets
+from ..services.configuration import Configuration
 from ..services.identity.identity import Identity
 from ..services.identity.principal import Principal
 from ..services.usage import Usage
@@ -50,6 +51,7 @@ class Services:
     usage: Usage
     cluster: Cluster
     settings: Callable[[], Settings]
+    configuration: Configuration
     envelopes: Envelopes = field(default_factory=Envelopes)
 
 

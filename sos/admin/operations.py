@@ -10,7 +10,19 @@ from dataclasses import dataclass
 
 from ..http.message import Reply
 from .call import Call
-from .handlers import access_keys, accounts, buckets, config, groups, info, listing_keys, policies, server, users
+from .handlers import (
+    access_keys,
+    accounts,
+    buckets,
+    config,
+    groups,
+    idp_config,
+    info,
+    listing_keys,
+    policies,
+    server,
+    users,
+)
 
 Handler = Callable[[Call], Awaitable[Reply]]
 
@@ -94,19 +106,19 @@ _SERVER = (
 
 _CONFIG = (
     _admin("GetConfigKV", "GET get-config-kv", "ConfigUpdate", config.get_config_kv, "key"),
-    _admin("SetConfigKV", "PUT set-config-kv", "ConfigUpdate"),
-    _admin("DelConfigKV", "DELETE del-config-kv", "ConfigUpdate"),
+    _admin("SetConfigKV", "PUT set-config-kv", "ConfigUpdate", config.set_config_kv),
+    _admin("DelConfigKV", "DELETE del-config-kv", "ConfigUpdate", config.del_config_kv),
     _admin("HelpConfigKV", "GET help-config-kv", "ConfigUpdate", config.help_config_kv, "subSys key"),
     _admin("ListConfigHistoryKV", "GET list-config-history-kv", "ConfigUpdate", config.list_history, "count"),
-    _admin("ClearConfigHistoryKV", "DELETE clear-config-history-kv", "ConfigUpdate", None, "restoreId"),
-    _admin("RestoreConfigHistoryKV", "PUT restore-config-history-kv", "ConfigUpdate", None, "restoreId"),
+    _admin("ClearConfigHistoryKV", "DELETE clear-config-history-kv", "ConfigUpdate", config.clear_history, "restoreId"),
+    _admin("RestoreConfigHistoryKV", "PUT restore-config-history-kv", "ConfigUpdate", config.restore_history, "restoreId"),
     _admin("GetConfig", "GET config", "ConfigUpdate", config.export_config),
-    _admin("SetConfig", "PUT config", "ConfigUpdate"),
-    _admin("AddIdentityProviderCfg", "PUT idp-config/{type}/{name}", "ConfigUpdate"),
-    _admin("UpdateIdentityProviderCfg", "POST idp-config/{type}/{name}", "ConfigUpdate"),
-    _admin("GetIdentityProviderCfg", "GET idp-config/{type}/{name}", "ConfigUpdate"),
-    _admin("DeleteIdentityProviderCfg", "DELETE idp-config/{type}/{name}", "ConfigUpdate"),
-    _admin("ListIdentityProviderCfg", "GET idp-config/{type}", "ConfigUpdate"),
+    _admin("SetConfig", "PUT config", "ConfigUpdate", config.import_config),
+    _admin("AddIdentityProviderCfg", "PUT idp-config/{type}/{name}", "ConfigUpdate", idp_config.add),
+    _admin("UpdateIdentityProviderCfg", "POST idp-config/{type}/{name}", "ConfigUpdate", idp_config.update),
+    _admin("GetIdentityProviderCfg", "GET idp-config/{type}/{name}", "ConfigUpdate", idp_config.info),
+    _admin("DeleteIdentityProviderCfg", "DELETE idp-config/{type}/{name}", "ConfigUpdate", idp_config.remove),
+    _admin("ListIdentityProviderCfg", "GET idp-config/{type}", "ConfigUpdate", idp_config.list_all),
 )
 
 _USERS = (

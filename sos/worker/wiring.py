@@ -277,7 +277,15 @@ class Worker:
         machine = MachineFacts(self.context, self.sets, self.drives, self.classes, health, secure)
         usage = Usage(self.sets)
         return AdminApi(
-            AdminServices(self.identity, self.access, self.buckets, usage, machine, lambda: self.context.settings)
+            AdminServices(
+                self.identity,
+                self.access,
+                self.buckets,
+                usage,
+                machine,
+                lambda: self.context.settings,
+                self.configuration,
+            )
         )
 
     def _root(self) -> Root:

@@ -284,14 +284,6 @@ def test_a_quota_is_kept(s3: Any, bucket: str, ask: Ask) -> None:
     s3.put_object(Bucket=bucket, Key="too-much", Body=bytes(900_000))
 
 
-def test_the_configuration_is_shown_and_not_changed_here(tool: Tool, fail: Ask) -> None:
-    assert tool("admin", "config", "get", "sos", "api").out.startswith("api requests_max=")
-    assert "storage_class standard=" in tool("admin", "config", "export", "sos").out
-    assert "storage_class" in tool("admin", "config", "get", "sos").out
-    assert fail("admin", "config", "get", "sos", "nonsense") == "XMinioConfigError"
-    assert fail("admin", "config", "set", "sos", "api", "requests_max=5") == "NotImplemented"
-
-
 def test_what_there_is_not_says_so(tool: Tool, fail: Ask) -> None:
     """A clear error, never a plausible answer."""
     assert "NotImplemented" in fail("admin", "service", "restart", "sos")

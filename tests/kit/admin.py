@@ -19,6 +19,7 @@ from sos.http.message import Headers, Reply, Request
 from sos.http.signed import Signed
 from sos.meta.records import BucketRecord, CounterRecord
 from sos.services.access import Access
+from sos.services.configuration import Configuration
 from sos.services.identity.policies import Target
 from sos.services.usage import Usages
 from tests.kit.identities import MAIN, ROOT, World, run
@@ -109,8 +110,9 @@ class Admin:
         self.world = World()
         self.identity = self.world.identity
         self.buckets, self.usage, self.cluster = FakeBuckets(), FakeUsage(), FakeCluster()
+        self.configuration = Configuration(self.identity.realm, self.world.pages, Settings(), {})
         services = Services(
-            self.identity, Access(), self.buckets, self.usage, self.cluster, Settings, QuickEnvelopes()  # type: ignore[arg-type]
+            self.identity, Access(), self.buckets, self.usage, self.cluster, Settings, self.configuration, QuickEnvelopes()  # type: ignore[arg-type]
         )  # fmt: skip
         self.api = AdminApi(services)
 

@@ -1,98 +1,146 @@
-"""The configuration as the subsystems and keys that clients know. It is read here; it is changed where it comes from (flags,
-environment, file), never through the API."""
+"""The configuration that is changed while the server runs, as the subsystems and keys that ``mc admin config`` knows."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
-from ...config.settings import BY_NAME, Settings
-from ...domain.errors import NoSuchSetting, NotEnabled
+from ...config.subsystems import DEFAULT_TARGET, ENABLE, SUBSYSTEMS, Key, Subsystem
+from ...domain.errors import BadDocument, InvalidAdminArgument, InvalidRequest, NoSuchSetting, NotEnabled
 from ...http.message import Reply
-from ..call import Call, plain
+from ...services.configuration.checks import in_use
+from ...services.configuration.configuration import Configuration
+from ...services.configuration.lines import NAME_CHARS_MAX, show_line, subsystem_of
+from .. import moments
+from ..call import Call, done, plain
 
-SUBSYSTEMS: dict[str, tuple[str, dict[str, str]]] = {
-    "site": ("label the server and its location", {"region": "region"}),
-    "api": (
-        "manage global HTTP API call specific features",
-        {"requests_max": "requests_max", "cors_allow_origin": "cors_allow_origin", "root_access": "root_access"},
-    ),
-    "storage_class": (
-        "define object level redundancy",
-        {"standard": "storage_class_standard", "rrs": "storage_class_rrs"},
-    ),
-    "drive": ("enable drive specific settings", {"max_timeout": "drive_deadline_s"}),
-}
-"""Subsystem → what it is, and its keys → the setting that each is."""
+APPLIED = ("x-minio-config-applied", "true")
+_COUNT = re.compile(r"-?\d{1,9}")
 
 
-def _value(settings: Settings, name: str) -> str:
-    value = getattr(settings, name)
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return f"{value:g}s" if name.endswith("_s") else str(value)
+def applied() -> Reply:
+    """Everything that can be set is in force in every worker when the reply is sent; clients ask for no restart."""
+    return Reply(200, [APPLIED])
 
 
-def _quoted(value: str) -> str:
-    return f'"{value}"' if not value or " " in value else value
+async def text_of(call: Call) -> str:
+    """The encrypted body as text. :raises BadDocument:"""
+    try:
+        return (await call.opened()).decode()
+    except UnicodeDecodeError:
+        raise BadDocument() from None
 
 
-def _line(settings: Settings, subsystem: str) -> str:
-    """The text form: ``subsystem key=value …``."""
-    pairs = (f"{key}={_quoted(_value(settings, name))}" for key, name in SUBSYSTEMS[subsystem][1].items())
-    return f"{subsystem} {' '.join(pairs)} \n"
-
-
-def _require(subsystem: str) -> None:
-    """:raises NoSuchSetting:"""
-    if subsystem not in SUBSYSTEMS:
-        raise NoSuchSetting(f"unknown sub-system {subsystem[:64]}")
+def _shown(configuration: Configuration, subsystem: Subsystem, target: str, *, secrets: bool, off: bool) -> str:
+    values, pins = configuration.kept(subsystem.name, target), configuration.pins(subsystem.name, target)
+    return show_line(subsystem, target, values, pins, secrets=secrets, off=off and not in_use(subsystem, values))
 
 
 async def get_config_kv(call: Call) -> Reply:
-    """One subsystem as text, encrypted."""
-    subsystem = call.get("key").partition(":")[0].strip()
-    _require(subsystem)
-    return await call.sealed(_line(call.services.settings(), subsystem).encode())
+    """One subsystem as text, encrypted: all its targets, or one of them. Without secrets."""
+    configuration = call.services.configuration
+    name, colon, wanted = call.get("key").strip().partition(":")
+    subsystem = subsystem_of(name)
+    targets: Sequence[str] = list(configuration.targets(name))
+    if colon:
+        wanted = wanted or DEFAULT_TARGET
+        if wanted not in targets:
+            raise NoSuchSetting(f"there is no target `{wanted[:NAME_CHARS_MAX]}` for subsystem `{name}`")
+        targets = [wanted]
+    text = "".join(_shown(configuration, subsystem, target, secrets=False, off=False) for target in targets)
+    return await call.sealed(text.encode())
+
+
+async def set_config_kv(call: Call) -> Reply:
+    await call.services.configuration.set(await text_of(call))
+    return applied()
+
+
+async def del_config_kv(call: Call) -> Reply:
+    await call.services.configuration.delete(await text_of(call))
+    return applied()
 
 
 async def export_config(call: Call) -> Reply:
-    """All subsystems as text, encrypted."""
-    settings = call.services.settings()
-    return await call.sealed("".join(_line(settings, subsystem) for subsystem in SUBSYSTEMS).encode())
+    """All of it as text that can be imported, secrets included, encrypted; what is not in use stands in comments."""
+    configuration = call.services.configuration
+    text = "".join(
+        _shown(configuration, subsystem, target, secrets=True, off=True)
+        for name, subsystem in SUBSYSTEMS.items()
+        for target in configuration.targets(name)
+    )
+    return await call.sealed(text.encode())
+
+
+async def import_config(call: Call) -> Reply:
+    """What an export wrote; what it does not name goes."""
+    await call.services.configuration.set(await text_of(call), whole=True)
+    return applied()
+
+
+# -- history ---------------------------------------------------------------------------------------------
+
+
+async def list_history(call: Call) -> Reply:
+    """The last changes, with what was given then."""
+    if not _COUNT.fullmatch(call.get("count")):
+        raise InvalidAdminArgument("The count is no number.")
+    entries = await call.services.configuration.history(int(call.get("count")))
+    return await call.sealed(
+        [
+            {"restoreId": entry.restore_id, "createTime": moments.show(entry.created_ns), "data": entry.text}
+            for entry in entries
+        ]
+    )
+
+
+def _restore_id(call: Call) -> str:
+    restore_id = call.get("restoreId")
+    if not 0 < len(restore_id) <= NAME_CHARS_MAX:
+        raise InvalidRequest("The id of an entry of the history is needed.")
+    return restore_id
+
+
+async def clear_history(call: Call) -> Reply:
+    """One entry, or ``all``."""
+    await call.services.configuration.forget(_restore_id(call))
+    return done()
+
+
+async def restore_history(call: Call) -> Reply:
+    await call.services.configuration.restore(_restore_id(call))
+    return applied()
+
+
+# -- help ------------------------------------------------------------------------------------------------
 
 
 async def help_config_kv(call: Call) -> Reply:
     """madmin ``Help``. Clients refuse members that they do not know."""
-    subsystem, key, names = call.get("subSys"), call.get("key"), "env" in call.query
-    if not subsystem:
-        entries = [_help(name, text, "") for name, (text, _) in SUBSYSTEMS.items()]
-        return plain(_shown("", "", entries))
-    _require(subsystem)
-    text, keys = SUBSYSTEMS[subsystem]
-    if key and key not in keys:
-        raise NoSuchSetting(f"unknown key {key[:64]} of sub-system {subsystem}")
-    entries = []
-    for name, setting in keys.items():
-        option = BY_NAME[setting]
-        shown = f"MINIO_{option.names[0]}" if names else name
-        if key in ("", name):
-            entries.append(_help(shown, option.help, option.kind.name))
-    return plain(_shown(subsystem, text, entries))
+    name, key, variables = call.get("subSys").partition(":")[0], call.get("key"), "env" in call.query
+    if not name:
+        entries = [_help(one.name, one.help, "", optional=True, many=one.many) for one in SUBSYSTEMS.values()]
+        return plain({"subSys": "", "description": "", "multipleTargets": False, "keysHelp": entries})
+    subsystem = subsystem_of(name)
+    keys = [one for one in subsystem.keys if one.helped and key in ("", one.name)]
+    if not keys:
+        raise NoSuchSetting(f"unknown key {key[:NAME_CHARS_MAX]} for sub-system {name}")
+    if subsystem.many:
+        keys.insert(0, Key(ENABLE, f"enable {name} target, default is 'off'", "on|off", optional=False))
+    entries = [
+        _help(subsystem.variable(one.name) if variables else one.name, one.described, one.kind, optional=one.optional)
+        for one in keys
+    ]
+    facts = {"subSys": name, "description": subsystem.help, "multipleTargets": subsystem.many}
+    return plain({**facts, "keysHelp": entries})
 
 
-def _shown(subsystem: str, text: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"subSys": subsystem, "description": text, "multipleTargets": False, "keysHelp": entries}
+def _help(key: str, text: str, kind: str, *, optional: bool, many: bool = False) -> dict[str, Any]:
+    return {"key": key, "description": text, "optional": optional, "type": kind, "multipleTargets": many}
 
 
-def _help(key: str, text: str, kind: str) -> dict[str, Any]:
-    return {"key": key, "description": text, "optional": True, "type": kind, "multipleTargets": False}
-
-
-async def list_history(call: Call) -> Reply:
-    """None: nothing is changed through the API."""
-    return await call.sealed([])
+# -- what is not configured --------------------------------------------------------------------------------
 
 
 async def no_ldap(call: Call) -> Reply:

@@ -39,6 +39,8 @@ HISTORY_MAX = 100
 #: Targets of all subsystems together.
 TARGETS_MAX = 200
 
+#: Target and its values → what follows from them, for who asks (``roleARN``).
+Facts = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 Edit = Callable[[dict[Place, Values]], None]
 
 
@@ -79,6 +81,7 @@ class Configuration:
         self._stored = _Stored({}, {})
         self._generation = -1
         self._watchers: dict[str, list[Callable[[], None]]] = {name: [] for name in SUBSYSTEMS}
+        self._facts: dict[str, Facts] = {}
         self._checks: dict[str, list[Check]] = {name: [] for name in SUBSYSTEMS}
 
     # -- what is in force ------------------------------------------------------------------------------
@@ -126,6 +129,15 @@ class Configuration:
     def register_check(self, subsystem: str, check: Check) -> None:
         """Have a function look at each target that is in use before it is stored; it refuses by ``SettingRefused``."""
         self._checks[subsystem].append(check)
+
+    def register_facts(self, subsystem: str, facts: Facts) -> None:
+        """Have a function tell what follows from the values of a target."""
+        self._facts[subsystem] = facts
+
+    def facts(self, subsystem: str, target: str, values: Mapping[str, str]) -> Mapping[str, str]:
+        """What follows from the values of a target; nothing where nobody knows."""
+        known = self._facts.get(subsystem)
+        return known(target, values) if known is not None else {}
 
     # -- following -------------------------------------------------------------------------------------
 
