@@ -220,6 +220,8 @@ class ExtentStream:
         if not self._begun:
             self._reader.require(self._at, self._length)
             self._begun = True
+        # what was verified for an earlier batch may be something else by now
+        self._reader.forget()
         batch: list[memoryview] = []
         size = 0
         while size < self._limit and (segment := next(self._segments, None)) is not None:
@@ -228,6 +230,8 @@ class ExtentStream:
             view = self._reader.units(segment.stripe, segment.shard, first, after)
             batch.append(view[segment.offset - first : stop - first])
             size += segment.length
+            if segment.shard == self._reader.geometry.k - 1 and size * 2 >= self._limit:
+                break  # a batch that ends with a stripe shares no shard with the next one
         self._at += size
         self._limit = min(BATCH_BYTES, self._limit * 2)
         return batch
@@ -235,7 +239,6 @@ class ExtentStream:
     def put_back(self, count: int) -> None:
         """See ``BodyStream``. Batches are small for a while: whoever lets them wait takes little at a time."""
         self._at -= count
-        self._reader.forget()
         self._segments = self._reader.geometry.segments(self._at, self._end - self._at)
         self._limit = UNIT
 

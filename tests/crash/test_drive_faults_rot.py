@@ -4,9 +4,13 @@ server, while it reads.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import random
+import socket
+import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +63,19 @@ def flip(path: Path, offset: int) -> None:
         os.pwrite(file.fileno(), bytes((old[0] ^ 0x5A,)), offset)
 
 
+def wait_full(sock: socket.socket) -> None:
+    """Until the server cannot send more: nothing has arrived for a fifth of a second."""
+    seen: list[int] = []
+
+    def quiet() -> bool:
+        count = bytearray(4)
+        fcntl.ioctl(sock, termios.FIONREAD, count)
+        seen.append(int.from_bytes(count, sys.byteorder))
+        return seen[-1] > 0 and len(seen) >= 20 and len(set(seen[-20:])) == 1
+
+    until(quiet, "the client's buffer to be full")
+
+
 def read_all(one: Rig, stored: dict[str, bytes]) -> None:
     """Every object is right through every worker."""
     for name, body in stored.items():
@@ -74,6 +91,7 @@ def test_flipped_bits_in_volumes_never_reach_a_client(four: Rig) -> None:
     stored = {f"o{i}": four.put(f"o{i}", size) for i, size in enumerate(sizes)}
     stream = four.server.boto3().get_object(Bucket=four.bucket, Key="o2")["Body"]
     first = stream.read(MIB)
+    wait_full(stream._raw_stream._fp.fp.raw._sock)
     for seed in (0, 1):
         assert spoil_volumes(Path(four.paths[seed]), seed) > 50
     # what was verified and waits for the client is not read again from the files

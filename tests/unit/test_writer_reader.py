@@ -239,6 +239,21 @@ def test_what_is_put_back_is_verified_again(count: int) -> None:
         assert (len(out), out == payload[7:], bool(bad)) == (ref.size - 7, True, True)
 
 
+def test_nothing_is_rebuilt_from_what_was_verified_for_an_earlier_batch() -> None:
+    """R05: a batch ends in the middle of a stripe, then both its data shards go bad: the rest is made from parity alone."""
+    with rig(2, 2, EXTENTS) as made:
+        payload = noise(5 * 2**20)
+        ref = ref_of(run(made.put(payload)))
+        as_mapped(made)
+        stream = open_extent(made.engines, ref, FULL, KEY, 0, ref.size, lambda drive, _: None)
+        out = b"".join(stream.next_batch())
+        assert len(out) % (2 * block_size(2)), "the batch ends with a stripe: nothing is tried here"
+        for drive in data_drives(ref):
+            corrupt(made.drives[drive], ref, "zero")
+        out += drain(stream)
+        assert (len(out), out == payload) == (ref.size, True)
+
+
 def test_a_copy_does_not_store_what_waited_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy takes a batch in several pieces: what its source becomes between them is not stored as good."""
     monkeypatch.setattr("sos.services.streams.FRESH_S", -1.0)
@@ -266,7 +281,7 @@ def test_a_drive_that_dies_in_the_middle_of_a_read_is_replaced_by_parity() -> No
         victim = drive_of(ref.data_id, 1, 4)
         made.drives[victim].before = fail_on("read")
         out += drain(stream)
-        assert out == payload
+        assert (len(out), out == payload) == (len(payload), True)
         assert bad == [victim]
 
 
