@@ -16,17 +16,19 @@ GROUP = b"group"
 
 
 class Note(msgspec.Struct, array_like=True, frozen=True):
-    """As stored: epoch and sequence before the group, of its last operation, mask of the drives it was sent to."""
+    """As stored: epoch and sequence before the group, of its last operation, mask of the drives it was sent to, how many it
+    needs (0 in notes of earlier forms, and where Wq is enough)."""
 
     before_epoch: int
     before_seq: int
     epoch: int
     seq: int
     sent: int
+    needed: int = 0
 
 
 def note_row(group: LastGroup) -> Row:
-    return Row("local", GROUP, seal(GROUP, Note(*group.before, *group.last, group.sent)))
+    return Row("local", GROUP, seal(GROUP, Note(*group.before, *group.last, group.sent, group.needed)))
 
 
 def read_note(txn: ReadTxn) -> LastGroup | None:
@@ -38,7 +40,8 @@ def read_note(txn: ReadTxn) -> LastGroup | None:
     if value is None:
         return None
     note = open_row(GROUP, value, Note)
-    group = LastGroup(Position(note.before_epoch, note.before_seq), Position(note.epoch, note.seq), note.sent)
+    before, last = Position(note.before_epoch, note.before_seq), Position(note.epoch, note.seq)
+    group = LastGroup(before, last, note.sent, note.needed)
     return group if group.last == txn.last else None
 
 

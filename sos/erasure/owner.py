@@ -5,7 +5,7 @@ Invariants, besides I1–I8 of the protocol.
 O1  One group at a time; nothing but the group, a recovery or the last step of a catch-up holds ``_turn``.
 O2  A group is decided over a snapshot at exactly the set's position, so it sees every operation before it.
 O3  The order after a group is: mask and C published, generations bumped, outcomes remembered, callers answered.
-O4  A proposal whose request id is in the log gets the logged outcome, before and after a change of owner.
+O4  A proposal whose request id is in the log gets the logged outcome, before and after a change of owner (``committed.py``).
 O5  A refused proposal changes nothing and takes no sequence.
 O6  Nothing is written and no timer runs while there is nothing to commit and all drives are in sync.
 """
@@ -17,22 +17,33 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 from ..base.pages import GEN_BUCKETS, GEN_CONFIG, GEN_IAM, Pages, SetState
-from ..domain.errors import BadRow, Busy, DriveFault, DriveFull, InternalFault, StorageFull, StoreError, WriteQuorumLost
+from ..domain.errors import (
+    BadRow,
+    Busy,
+    DriveFault,
+    DriveFull,
+    InternalFault,
+    OwnerLeaves,
+    StorageFull,
+    StoreError,
+    WriteQuorumLost,
+)
 from ..drive.engine import DriveEngine, Position, ReadTxn
-from ..meta.proposals import AnyProposal, Outcome, Refused
+from ..meta.proposals import AnyProposal, Done, Outcome, Refused
 from ..meta.records import DataRef
 from . import catchup, protocol
+from .committed import Committed
 from .confirmed import Confirmed
 from .doubts import Doubts
 from .keeper import Keeper
 from .last_group import take_note_away
+from .limits import Limits
 from .member import Member, ask
 from .pending import NOTHING, BucketOf, Decide, Pending, Place, Ticket, decode_outcome
 from .protocol import DriveState, Report, Verdict
-from .recovery import ANSWER_S_MAX, Recovered, Recovery
+from .recovery import ANSWER_S_MAX, Recall, Recovered, Recovery
 
 log = logging.getLogger("sos.erasure.owner")
 
@@ -41,31 +52,6 @@ GENERATIONS = {"buckets": (GEN_BUCKETS,), "sys": (GEN_IAM, GEN_CONFIG)}
 TIMES_KEPT = 128
 #: While a drive is being copied the log may grow so much longer: what changed since the copy began must stay in it.
 SYNCING_LOG_FACTOR = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of an owner.
-
-    :param queued_proposals_max: beyond it ``submit`` raises Busy
-    :param group_proposals_max: bounds the time the event loop is held, and the transaction
-    :param log_entries_min: operations always kept in the log
-    :param log_entries_max: operations kept even though a drive lacks them; then it is copied whole
-    :param log_age_ns: entries younger than this stay while the log is below its maximum
-    :param log_trim_max: entries deleted with one group
-    :param outcomes_max: outcomes remembered for repeated proposals
-    :param retry_s_min: pause before a drive that left is tried again; doubled while it fails
-    """
-
-    queued_proposals_max: int = 16_384
-    group_proposals_max: int = 256
-    group_inline_bytes_max: int = 4 << 20
-    log_entries_min: int = 65_536
-    log_entries_max: int = 262_144
-    log_age_ns: int = 600 * 1_000_000_000
-    log_trim_max: int = 512
-    outcomes_max: int = 32_768
-    retry_s_min: float = 1.0
 
 
 def no_rebuild(ref: DataRef, drive: int) -> bytes:
@@ -133,12 +119,18 @@ class Owner:
         self._queued = 0
         self._work = asyncio.Event()
         self._served = asyncio.Event()
-        self._outcomes: dict[bytes, bytes] = {}
+        self._stopping = False
+        self._committed = self._remember_none()
+        self._unsure: frozenset[bytes] = frozenset()
         self._times_ns: deque[int] = deque(maxlen=TIMES_KEPT)
         self._keeper = Keeper(self)
         self._doubts = Doubts(self)
         self.doubt_drive = self._doubts.doubt
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _remember_none(self) -> Committed:
+        limits = self._limits
+        return Committed(limits.repeat_s, limits.repeat_segments_max, limits.group_proposals_max)
 
     # -- life -------------------------------------------------------------------------------------------
 
@@ -152,7 +144,8 @@ class Owner:
         return self.serving
 
     async def stop(self) -> None:
-        """Commit what is queued, then end. The set stays published for readers."""
+        """Commit what is queued, take nothing more, then end. The set stays published for readers."""
+        self._stopping = True
         while self._queue and self.serving:
             await asyncio.wait([ticket.future for ticket in self._queue])
         if self.serving:
@@ -193,11 +186,14 @@ class Owner:
     async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
         """Decide and commit proposals; each gets its own sequence. Outcomes in the order of the proposals.
 
+        :raises OwnerLeaves: nothing was taken: the successor is to be asked
         :raises Busy: the queue is full
         :raises WriteQuorumLost: too few drives; the outcome is unknown, and asked again by the same request ids
         """
         if not proposals:
             return []
+        if self._stopping:
+            raise OwnerLeaves(set=self.number)
         if self._lost:
             raise WriteQuorumLost(set=self.number)
         if self._queued + len(proposals) > self._limits.queued_proposals_max:
@@ -320,16 +316,17 @@ class Owner:
             return self._decide_all(places, full)
         ticket, index = places[0]
         ticket.answer(index, Refused(InternalFault.__name__, str(fault)))
-        return Pending(NOTHING, self.epoch, self.last, 0)
+        return Pending(NOTHING, self.epoch, self.last, 0, 0, 0)
 
     def _decide_on(self, member: Member, places: list[Place], full: bool) -> Pending:
         txn = self._confirmed(member)
         try:
             if txn.last != self.last:
                 raise DriveFault(f"at {tuple(txn.last)}, the set is at {tuple(self.last)}")
-            pending = Pending(txn, self.epoch, self.last, self._clock())
+            drives = sum(other.in_sync for other in self.members)
+            pending = Pending(txn, self.epoch, self.last, self._clock(), drives, self.quorum)
             for place in places:
-                self._decide_one(pending, place, full)
+                self._decide_one(pending, txn, place, full)
             self._trim(pending, txn)
             return pending
         finally:
@@ -351,14 +348,34 @@ class Owner:
                     beside.close()
         return txn
 
-    def _decide_one(self, pending: Pending, place: Place, full: bool) -> None:
-        proposal = place[0].proposals[place[1]]
-        known = pending.fresh.get(proposal.request_id) or self._outcomes.get(proposal.request_id)
+    def _decide_one(self, pending: Pending, txn: ReadTxn, place: Place, full: bool) -> None:
+        ticket, index = place
+        proposal = ticket.proposals[index]
+        known = self._known(pending, txn, proposal.request_id)
         if known is not None:
-            pending.repeat(place, decode_outcome(known))
+            pending.repeat(place, known)
+            return
+        if self._committed.full:
+            # too many young ones to remember one more
+            pending.refuse(place, Refused(Busy.__name__))
             return
         bucket = self._bucket_of(proposal.bucket_id) if proposal.bucket_id else None
         pending.add(place, self._decide, bucket, only_freeing=full)
+
+    def _known(self, pending: Pending, txn: ReadTxn, request_id: bytes) -> Outcome | None:
+        """The outcome of a proposal that is committed already, or in this very group (O4)."""
+        outcome: Outcome
+        if request_id in pending.fresh:
+            outcome = decode_outcome(pending.fresh[request_id][1])
+            return outcome
+        if request_id in self._unsure:
+            return Refused(WriteQuorumLost.__name__)
+        for seq in self._committed.find(request_id):
+            entry = catchup.log_entry(txn, seq)
+            if entry.request_id == request_id:
+                outcome = decode_outcome(entry.outcome)
+                return outcome
+        return None
 
     def _trim(self, pending: Pending, txn: ReadTxn) -> None:
         """Choose old log entries to delete with the group (DESIGN §4, ``oplog``)."""
@@ -368,6 +385,9 @@ class Owner:
         if any(member.state is DriveState.SYNCING for member in self.members):
             most *= SYNCING_LOG_FACTOR
         upto = protocol.trim_to(self.last.seq, behind, first, keep, most, limits.log_trim_max)
+        self._committed.expire()
+        if self._committed.first is not None:
+            upto = min(upto, self._committed.first - 1)  # C2
         if upto < first or not pending.operations:
             return
         young = catchup.log_entry(txn, upto).at_ns > self._clock() - limits.log_age_ns
@@ -386,7 +406,7 @@ class Owner:
         waiting = set(calls)
         while verdict is Verdict.WAIT:
             elapsed = time.monotonic_ns() - began
-            verdict = self._judge(calls, elapsed)
+            verdict = self._judge(calls, elapsed, max(self.quorum, pending.needed))
             if verdict is Verdict.WAIT:
                 patience = self._patience_ns(calls, elapsed)
                 _, waiting = await asyncio.wait(waiting, timeout=patience / 1e9, return_when=asyncio.FIRST_COMPLETED)
@@ -399,7 +419,8 @@ class Owner:
     async def _keep_readable(self, pending: Pending) -> None:
         """Not acknowledged, but on enough drives: readers may go on with them once no later authority can lack it."""
         holders = [member for member in self.members if member.in_sync and member.last == pending.last]
-        if len(holders) >= self._stable and len(await self._keep(holders, self.epoch)) >= self._stable:
+        enough = max(self._stable, pending.needed)
+        if len(holders) >= enough and len(await self._keep(holders, self.epoch)) >= enough:
             self._publish_group(pending)
 
     async def _keep(self, holders: Sequence[Member], epoch: int | None) -> list[int]:
@@ -415,11 +436,11 @@ class Owner:
                 found.append(member.index)
         return found
 
-    def _judge(self, calls: dict[asyncio.Future[None], Member], elapsed_ns: int) -> Verdict:
+    def _judge(self, calls: dict[asyncio.Future[None], Member], elapsed_ns: int, quorum: int) -> Verdict:
         accepted = sum(call.done() and call.exception() is None for call in calls)
         failed = sum(call.done() and call.exception() is not None for call in calls)
         late = elapsed_ns >= self._deadline_ns(calls)
-        return protocol.judge(len(calls), accepted, failed, self.quorum, late, elapsed_ns >= protocol.GIVE_UP_NS)
+        return protocol.judge(len(calls), accepted, failed, quorum, late, elapsed_ns >= protocol.GIVE_UP_NS)
 
     def _deadline_ns(self, calls: dict[asyncio.Future[None], Member]) -> int:
         """The shorter deadline holds only where all stragglers were late lately."""
@@ -491,21 +512,16 @@ class Owner:
             self.on_lacking(False)
 
     def _answer(self, pending: Pending) -> None:
-        self._outcomes.update(pending.fresh)
-        for request_id in list(self._outcomes)[: -self._limits.outcomes_max] if self._too_many() else ():
-            del self._outcomes[request_id]
+        for request_id, (seq, _) in pending.fresh.items():
+            self._committed.add(request_id, seq)
         for ticket, index, outcome in pending.answers:
             ticket.answer(index, outcome)
-
-    def _too_many(self) -> bool:
-        """With some slack, so that the oldest are dropped many at a time."""
-        return len(self._outcomes) > self._limits.outcomes_max + self._limits.outcomes_max // 8
 
     def _refuse_full(self, pending: Pending) -> None:
         error = StorageFull(set=self.number)
         refused = Refused(error.name, error.message, error.detail)
         for ticket, index, outcome in pending.answers:
-            committed = ticket.proposals[index].request_id in self._outcomes
+            committed = isinstance(outcome, Done) and ticket.proposals[index].request_id not in pending.fresh
             ticket.answer(index, outcome if committed else refused)
 
     # -- taking over --------------------------------------------------------------------------------------
@@ -516,9 +532,8 @@ class Owner:
         """
         async with self.turn:
             self._stand_by()
-            recovery = Recovery(
-                self.members, self.quorum, self.rebuild, self.epoch, self._clock(), self._limits.outcomes_max
-            )
+            recall = Recall(int(self._limits.repeat_s * 1e9), self._limits.repeats_min, self._committed.most)
+            recovery = Recovery(self.members, self.quorum, self.rebuild, self.epoch, self._clock(), recall)
             recovered = await recovery.run()
             self.epoch = max(self.epoch, recovery.epoch)
             if recovered is None:
@@ -543,13 +558,15 @@ class Owner:
         if found is None or found.last.seq < state.committed:
             return
         kept = await self._keep([self.members[drive] for drive in found.drives], None)
-        if len(kept) >= self._stable:
+        if len(kept) >= found.enough:
             epoch = max(found.last.epoch, state.epoch)
             self._pages.publish(self.number, SetState(epoch, found.last.seq, protocol.mask_of(kept)))
 
     def _begin_service(self, recovered: Recovered) -> None:
         self.last, self._log_first = recovered.last, recovered.log_first
-        self._outcomes = recovered.outcomes  # O4
+        self._committed, self._unsure = self._remember_none(), recovered.unsure  # O4
+        for request_id, seq in recovered.committed:
+            self._committed.add(request_id, seq)
         self.publish()
         if self.number == 0:
             for word in (GEN_BUCKETS, GEN_IAM, GEN_CONFIG):
@@ -570,4 +587,3 @@ class Owner:
             ticket.fail(WriteQuorumLost(set=self.number))
         self._queue.clear()
         self._queued = 0
-

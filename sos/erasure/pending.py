@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from ..domain.errors import StorageFull
+from ..domain.errors import StorageFull, WriteQuorumLost
 from ..drive.engine import Group, Position, ReadTxn, Row
 from ..meta import keys
 from ..meta.proposals import AnyProposal, Done, Outcome, PutObject, PutPart, Refused
-from ..meta.records import BucketRecord, LogEntry
+from ..meta.records import BucketRecord, DataRef, LogEntry
 from ..meta.rows import seal
 from ..meta.transitions import Decision
 from .catchup import HealMark, heal_row
 from .last_group import note_row
 from .overlay import Overlay
-from .protocol import LastGroup, mask_of
+from .protocol import LastGroup, mask_of, write_quorum
 
 Decide = Callable[[Overlay, "BucketRecord | None", AnyProposal, int, int], Decision]
 BucketOf = Callable[[int], "BucketRecord | None"]
@@ -58,19 +58,26 @@ class Pending:
     """The changes of a group over the snapshot ``base`` of a drive in sync.
 
     :param last: the set's position before the group
+    :param drives: how many it will be sent to
+    :param quorum: Wq
     """
 
-    def __init__(self, base: ReadTxn, epoch: int, last: Position, now_ns: int) -> None:
+    def __init__(self, base: ReadTxn, epoch: int, last: Position, now_ns: int, drives: int, quorum: int) -> None:
         self.epoch, self.expect = epoch, last
         self.view = Overlay(base)
         self.answers: list[tuple[Ticket, int, Outcome]] = []
-        self.fresh: dict[bytes, bytes] = {}
+        #: request id → sequence and outcome of what the group commits
+        self.fresh: dict[bytes, tuple[int, bytes]] = {}
         #: mask of drives that lack a shard of some payload in the group
         self.lacking = 0
+        #: drives that must hold it, 0 where Wq is enough: an inline payload comes with the operation, and it has to survive
+        #: what its own class promises (I9)
+        self.needed = 0
         self.frees = True
         self.trimmed = range(0)
         self._now_ns = now_ns
         self._seq = last.seq
+        self._drives, self._quorum = drives, quorum
         self._log: list[Row] = []
         self._shards: dict[bytes, tuple[bytes, ...]] = {}
 
@@ -93,15 +100,29 @@ class Pending:
         decision = decide(self.view, bucket, proposal, self._seq + 1, self._now_ns)
         outcome = decision.outcome
         if isinstance(outcome, Done):
+            data = payload_of(proposal)
+            needed = self._drives_needed(data)
             if only_freeing and not decision.frees:
                 outcome = Refused(StorageFull.__name__)
+            elif needed > self._drives:
+                outcome = Refused(WriteQuorumLost.__name__, "", {"drives": self._drives, "needed": needed})
             else:
                 self._take(proposal.request_id, decision)
-                self.lacking |= _lacking(proposal)
+                self.needed = max(self.needed, needed)
+                self.lacking |= _lacking(data)
         self.answers.append((ticket, index, outcome))
+
+    def _drives_needed(self, data: DataRef | None) -> int:
+        if data is None or data.volume:
+            return 0
+        needed = write_quorum(data.k, data.m)
+        return needed if needed > self._quorum else 0
 
     def repeat(self, place: Place, outcome: Outcome) -> None:
         """Answer from the log; the answer still waits for the group, which may hold the first copy."""
+        self.answers.append((*place, outcome))
+
+    def refuse(self, place: Place, outcome: Refused) -> None:
         self.answers.append((*place, outcome))
 
     def _take(self, request_id: bytes, decision: Decision) -> None:
@@ -120,7 +141,7 @@ class Pending:
         key = keys.log_row(self._seq)
         entry = LogEntry(self.epoch, self._seq, request_id, self._now_ns, tuple(touched), outcome)
         self._log.append(Row("oplog", key, seal(key, entry)))
-        self.fresh[request_id] = outcome
+        self.fresh[request_id] = self._seq, outcome
 
     def groups(self, drives: Sequence[int], marked: Sequence[int] = ()) -> dict[int, Group]:
         """The transaction of each drive; ``trimmed`` are sequences to delete from the log.
@@ -128,7 +149,7 @@ class Pending:
         :param marked: drives that are to be marked as lacking shards from here on
         """
         rows = self.view.rows() + self._log + [Row("oplog", keys.log_row(seq), None) for seq in self.trimmed]
-        note = note_row(LastGroup(self.expect, self.last, mask_of(drives)))
+        note = note_row(LastGroup(self.expect, self.last, mask_of(drives), self.needed))
         own = {drive: [*self._own_rows(drive, drive in marked), note] for drive in drives}
         return {drive: Group(self.epoch, self.expect, self.last, rows, own[drive], self.frees) for drive in drives}
 
@@ -137,11 +158,15 @@ class Pending:
         return [*rows, heal_row(HealMark(self.expect.seq))] if marked else rows
 
 
-def _lacking(proposal: AnyProposal) -> int:
-    """The drives that did not get their shard of a proposal's payload."""
-    data = proposal.record.data if isinstance(proposal, PutObject) else None
-    if isinstance(proposal, PutPart):
-        data = proposal.part.data
+def payload_of(proposal: AnyProposal) -> DataRef | None:
+    """The payload that a proposal brings."""
+    if isinstance(proposal, PutObject):
+        return proposal.record.data
+    return proposal.part.data if isinstance(proposal, PutPart) else None
+
+
+def _lacking(data: DataRef | None) -> int:
+    """The drives that did not get their shard of a payload in a volume."""
     if data is None or not data.volume:
         return 0
     return ((1 << (data.k + data.m)) - 1) & ~data.have

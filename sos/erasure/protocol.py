@@ -24,7 +24,9 @@ I8  A drive begins *syncing* only when Wq other drives, voting and not syncing, 
     since 2 Wq > n.
 I9  What is kept has its payload. Inline payload comes with the operation, so a group that was cut off on a few drives
     brings too few shards of it, and takes what it replaced away: recovery undoes a group that fewer than Wq drives can hold.
-    For that each group leaves a note: the position before it, and the drives it was sent to (no other can hold it). Before
+    (A payload of a class with less parity has more data shards than Wq: its group is acknowledged, and kept, only with the
+    write quorum of that class.) For that each group leaves a note: the position before it, the drives it was sent to (no other
+    can hold it), and how many it needs. Before
     readers are served a group that is not acknowledged, its notes are taken away on *stable* drives, which keeps it.
     Where more than Wq - k of those drives are lost in the same moment a group may be kept with fewer than k shards: it
     may have been acknowledged. (So may one whose notes were taken away on some drives only.)
@@ -81,11 +83,13 @@ class LastGroup(NamedTuple):
     :param before: the set's position before the group
     :param last: its last operation
     :param sent: mask of the drives in sync then, to which it was sent
+    :param needed: drives that must hold it before it is acknowledged, where its inline payload asks for more than Wq
     """
 
     before: Position
     last: Position
     sent: int
+    needed: int = 0
 
 
 class Report(NamedTuple):
@@ -146,7 +150,7 @@ def elect(promised: Sequence[Report], quorum: int) -> Report | None:
     if group is None or any(report.group is None for report in holders):
         return newest
     unheard = group.sent & ~mask_of(report.drive for report in sound)
-    if len(holders) + unheard.bit_count() >= quorum:
+    if len(holders) + unheard.bit_count() >= max(quorum, group.needed):
         return newest
     # without a drive at the position before it there is nobody to undo it by
     return next((report for report in sound if report.last == group.before), newest)
@@ -194,10 +198,14 @@ def last_common(
 
 
 class Readable(NamedTuple):
-    """Drives that may serve reads without a write quorum, all at one position."""
+    """Drives that may serve reads without a write quorum, all at one position.
+
+    :param enough: so many of them must see to it that no recovery undoes their last group
+    """
 
     last: Position
     drives: list[int]
+    enough: int
 
 
 def readable(reports: Sequence[Report], stable: int) -> Readable | None:
@@ -206,8 +214,10 @@ def readable(reports: Sequence[Report], stable: int) -> Readable | None:
     if not sound:
         return None
     last = max(report.last for report in sound)
-    holders = [report.drive for report in sound if report.last == last]
-    return Readable(last, holders) if len(holders) >= stable and last.seq else None
+    holders = [report for report in sound if report.last == last]
+    enough = max(stable, *(report.group.needed for report in holders if report.group is not None), 0)
+    drives = [report.drive for report in holders]
+    return Readable(last, drives, enough) if len(holders) >= enough and last.seq else None
 
 
 def may_sync(in_sync_voters: int, quorum: int) -> bool:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from ..domain.errors import DriveFault
-from ..drive.engine import DriveEngine, Group, Position, Row
+from ..drive.engine import DriveEngine, Group, Position, ReadTxn, Row
 from ..meta import keys
 from ..meta.records import LogEntry
-from ..meta.rows import seal
+from ..meta.rows import open_row, seal
 from . import catchup, protocol
 from .catchup import Rebuild, Target
 from .member import Member, ask
-from .protocol import Report
+from .protocol import LastGroup, Report
 
 ANSWER_S_MAX = 5.0
 #: A whole log may have to be replayed in one transaction before a quorum stands.
@@ -21,25 +23,48 @@ ALIGN_S_MAX = 120.0
 PROMISES_MAX = 3
 
 
+class Recall(NamedTuple):
+    """How much of the log a new owner reads, to know what is committed already.
+
+    :param age_ns: entries younger than this by the wall clock, and
+    :param least: in any case this many (the clock may have been set), but
+    :param most: no more than this
+    """
+
+    age_ns: int
+    least: int
+    most: int
+
+
 class Recovered(NamedTuple):
     """The set as the new owner takes it over.
 
     :param last: the barrier
     :param log_first: the lowest sequence in the log
-    :param outcomes: request id → encoded outcome of the newest operations
+    :param committed: request id and sequence of the newest operations, in their order
+    :param unsure: request ids of operations that are kept although they may have lost their payload (I9)
     """
 
     epoch: int
     last: Position
     log_first: int
-    outcomes: dict[bytes, bytes]
+    committed: list[tuple[bytes, int]]
+    unsure: frozenset[bytes] = frozenset()
+
+
+class _Head(msgspec.Struct, array_like=True, frozen=True):
+    """The first fields of a :class:`~sos.meta.records.LogEntry`: the others of so many need not be made."""
+
+    epoch: int
+    seq: int
+    request_id: bytes
+    at_ns: int
 
 
 class Recovery:
     """One attempt to take over a set.
 
     :param known: the highest epoch this process has heard of
-    :param outcomes_max: operations at the end of the log whose outcomes are read
     """
 
     def __init__(
@@ -49,7 +74,7 @@ class Recovery:
         rebuild: Rebuild,
         known: int,
         now_ns: int,
-        outcomes_max: int,
+        recall: Recall,
     ) -> None:
         self.epoch = known
         #: What the drives said of themselves, for whoever must do without a quorum.
@@ -58,7 +83,7 @@ class Recovery:
         self._quorum = quorum
         self._rebuild = rebuild
         self._now_ns = now_ns
-        self._outcomes_max = outcomes_max
+        self._recall = recall
 
     async def run(self) -> Recovered | None:
         """None without a write quorum: nothing is dropped, nothing can be written."""
@@ -71,6 +96,8 @@ class Recovery:
         aligned = [authority, *await self._align(authority, [r for r in promised if r.drive != chosen.drive])]
         holders = await self._barrier(aligned, chosen.last)
         tail = await self._tail(holders)
+        if tail is not None and chosen.group is not None:
+            tail = tail._replace(unsure=await self._unsure(holders, chosen.group))
         return tail if sum(member.in_sync for member in holders) >= self._quorum else None
 
     async def _tail(self, holders: list[Member]) -> Recovered | None:
@@ -85,12 +112,37 @@ class Recovery:
     def _read_tail(self, engine: DriveEngine) -> Recovered:
         txn = engine.begin_read()
         try:
-            after = max(txn.last.seq - self._outcomes_max, 0)
-            entries = catchup.log_entries(txn, after, txn.last.seq)
-            outcomes = {entry.request_id: entry.outcome for entry in entries if entry.request_id}
-            return Recovered(self.epoch, txn.last, catchup.log_first(txn), outcomes)
+            return Recovered(self.epoch, txn.last, catchup.log_first(txn), self._committed(txn))
         finally:
             txn.close()
+
+    def _committed(self, txn: ReadTxn) -> list[tuple[bytes, int]]:
+        least, most, young_ns = self._recall.least, self._recall.most, self._now_ns - self._recall.age_ns
+        found: list[tuple[bytes, int]] = []
+        for key, value in txn.scan("oplog", b"", None, reverse=True):
+            head = open_row(key, value, _Head)
+            if len(found) >= most or (len(found) >= least and head.at_ns < young_ns):
+                break
+            if head.request_id:
+                found.append((head.request_id, head.seq))
+        found.reverse()
+        return found
+
+    async def _unsure(self, holders: list[Member], group: LastGroup) -> frozenset[bytes]:
+        """Request ids of the last group whose inline payloads fewer drives hold than must before they are acknowledged. It
+        is kept, since others may hold it that are not heard now; but who asks again must not be told that it is safe.
+        """
+        needed = max(self._quorum, group.needed)
+        answers = await ask(holders, lambda m: _inline_of(m.open, group), ANSWER_S_MAX)
+        self._note(answers)
+        held = [answer for answer in answers.values() if not isinstance(answer, DriveFault)]
+        ids = {request_id for each in held for request_id in each}
+        counts = {request_id: [each.get(request_id, frozenset()) for each in held] for request_id in ids}
+        return frozenset(
+            request_id
+            for request_id, found in counts.items()
+            if any(sum(data_id in each for each in found) < needed for data_id in frozenset().union(*found))
+        )
 
     # -- PROMISING --------------------------------------------------------------------------------------
 
@@ -178,6 +230,21 @@ class Recovery:
         for member in holders:
             member.joined(position)
         return holders
+
+
+def _inline_of(engine: DriveEngine, group: LastGroup) -> dict[bytes, frozenset[bytes]]:
+    """Request id → the inline payloads, of those that its operation touched, whose shard the drive holds. What it took away
+    no drive holds any more.
+    """
+    txn = engine.begin_read()
+    try:
+        found = {}
+        for entry in catchup.log_entries(txn, group.before.seq, group.last.seq):
+            touched = [key for table, key in entry.keys if table == "inline"]
+            found[entry.request_id] = frozenset(key for key in touched if txn.get("inline", key) is not None)
+        return found
+    finally:
+        txn.close()
 
 
 def _moved(report: Report, last: Position) -> Report:

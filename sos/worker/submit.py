@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from ..domain.errors import Busy, StoreError, rebuild
+from ..domain.errors import Busy, OwnerLeaves, StoreError, rebuild
 from ..erasure.owner import Owner
 from ..erasure.set import Finding
 from ..mesh.client import MeshClient, PeerFailed, PeerLost
@@ -20,7 +20,8 @@ TOPIC_CLAIM = 2
 TOPIC_FAULT = 3
 TOPIC_SWEEP = 4
 
-#: How long a proposal is offered again while its owner is being replaced.
+#: How long a proposal is offered again while its owner is being replaced. An owner remembers what it committed for longer
+#: (``repeat_s`` of ``sos.erasure.limits``).
 SUBMIT_S_MAX = 15.0
 RETRY_S = 0.02
 
@@ -75,8 +76,8 @@ _answer = msgspec.msgpack.Decoder(Answer).decode
 class RemoteOwner:
     """The owner of one set, in another worker.
 
-    A lost connection means that the owner is being replaced: the same proposals, with the same request ids, are offered
-    to its successor, which knows from the log what was committed already.
+    A lost connection, or the word that it leaves, means that the owner is being replaced: the same proposals, with the same
+    request ids, are offered to its successor, which knows from the log what was committed already.
     """
 
     def __init__(self, number: int, peer: MeshClient) -> None:
@@ -97,6 +98,9 @@ class RemoteOwner:
                 break
             except PeerFailed as error:
                 raise RuntimeError(f"owner of set {self._number}: {error}") from error
+            if answer.error is not None and answer.error.name == OwnerLeaves.__name__:
+                await asyncio.sleep(RETRY_S)
+                continue
             if answer.error is not None:
                 raise rebuild(answer.error.name, answer.error.message, dict(answer.error.detail))
             return answer.outcomes

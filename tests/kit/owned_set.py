@@ -12,7 +12,8 @@ from sos.base.pages import Pages, SetState
 from sos.domain.conditions import NO_CONDITIONS, Conditions
 from sos.domain.errors import ReadQuorumLost
 from sos.drive.engine import TABLES
-from sos.erasure.owner import Limits, Owner
+from sos.erasure.limits import Limits
+from sos.erasure.owner import Owner
 from sos.meta import queries
 from sos.meta.proposals import DeleteObject, Done, Outcome, PutObject
 from sos.meta.records import BucketRecord, DataRef, Kind, ObjectRecord
@@ -79,9 +80,12 @@ class OwnedSet:
 
     # -- proposals ----------------------------------------------------------------------------------
 
-    def put(self, key: str, etag: str = "e", conditions: Conditions = NO_CONDITIONS) -> PutObject:
+    def put(
+        self, key: str, etag: str = "e", conditions: Conditions = NO_CONDITIONS, split: tuple[int, int] | None = None
+    ) -> PutObject:
+        """:param split: data and parity shards, where its class is not the default one"""
         data_id = self.random.randbytes(16)
-        data = DataRef(data_id, 5, self.k, self.m, 65536, have=(1 << self.n) - 1)
+        data = DataRef(data_id, 5, *(split or (self.k, self.m)), 65536, have=(1 << self.n) - 1)
         return PutObject(
             request_id=self.random.randbytes(16),
             bucket_id=BUCKET.bucket_id,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from sos.domain.errors import DriveFault
-from sos.drive.engine import DriveEngine, Group, Position
+from sos.drive.engine import DriveEngine, Group, Position, Row
 from sos.erasure.last_group import GROUP, note_row, read_note, take_note_away
 from sos.erasure.protocol import LastGroup
 from tests.kit.memory_engine import MemoryDrive
 
-NOTE = LastGroup(Position(3, 70_000), Position(3, 70_002), 0b1011)
-GOLDEN = "019503ce0001117003ce000111720b99c2ec0afb8cf735"
+NOTE = LastGroup(Position(3, 70_000), Position(3, 70_002), 0b1011, 10)
+GOLDEN = "019603ce0001117003ce000111720b0acfb3ea91481face6"
+#: Of the same note before it said how many it needs.
+GOLDEN_FIRST = "019503ce0001117003ce000111720b99c2ec0afb8cf735"
 
 
 def drive(note: LastGroup = NOTE, last: Position = NOTE.last) -> DriveEngine:
@@ -24,6 +26,14 @@ def drive(note: LastGroup = NOTE, last: Position = NOTE.last) -> DriveEngine:
 def test_golden_bytes() -> None:
     value = note_row(NOTE).value
     assert value is not None and value.hex() == GOLDEN
+
+
+def test_the_first_form_is_read() -> None:
+    engine = MemoryDrive("d").open()
+    engine.promise(3)
+    row = Row("local", GROUP, bytes.fromhex(GOLDEN_FIRST))
+    engine.apply(Group(3, Position(0, 0), NOTE.last, (), [row]))
+    assert read_note(engine.begin_read()) == NOTE._replace(needed=0)
 
 
 def test_it_is_about_the_position_that_it_names() -> None:

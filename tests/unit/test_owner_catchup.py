@@ -12,7 +12,8 @@ from sos.domain.conditions import Conditions
 from sos.domain.errors import DriveFault
 from sos.erasure import catchup
 from sos.erasure.keeper import _committed
-from sos.erasure.owner import Limits, Owner
+from sos.erasure.limits import Limits
+from sos.erasure.owner import Owner
 from sos.meta.proposals import Refused
 from tests.kit.memory_engine import MemoryDrive, State
 from tests.kit.owned_set import OwnedSet, all_done, until
@@ -95,7 +96,7 @@ def test_a_log_that_is_too_short_means_a_whole_copy(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(catchup, "STEP_ROWS", 16)
 
     async def run() -> None:
-        rig = OwnedSet(limits=Limits(retry_s_min=0.01, log_entries_min=10, log_entries_max=40))
+        rig = OwnedSet(limits=Limits(retry_s_min=0.01, log_entries_min=10, log_entries_max=40, repeat_s=0.0))
         async with rig.owner() as owner:
             await gap(rig, owner, 150)
             rig.engines[1].heal()
@@ -115,7 +116,7 @@ def test_an_interrupted_copy_goes_on(monkeypatch: pytest.MonkeyPatch, stop_at: i
     monkeypatch.setattr(catchup, "STEP_OPERATIONS", 16)
     monkeypatch.setattr(catchup, "STEP_ROWS", 16)
     log = (10, 40) if whole else (1000, 2000)
-    limits = Limits(retry_s_min=0.01, log_entries_min=log[0], log_entries_max=log[1])
+    limits = Limits(retry_s_min=0.01, log_entries_min=log[0], log_entries_max=log[1], repeat_s=0.0)
 
     async def run() -> None:
         rig = OwnedSet(limits=limits)

@@ -12,7 +12,7 @@ from sos.base.pages import GEN_BUCKETS, GEN_IAM
 from sos.domain.conditions import Conditions
 from sos.domain.errors import Busy, WriteQuorumLost
 from sos.erasure import protocol
-from sos.erasure.owner import Limits
+from sos.erasure.limits import Limits
 from sos.meta.proposals import Done, PutSystem, Refused
 from tests.kit.owned_set import QUICK, OwnedSet, all_done, until
 
@@ -262,7 +262,7 @@ def msgspec_replace(**changes: int) -> Limits:
 
 def test_the_log_is_trimmed_in_bounded_steps() -> None:
     async def run() -> None:
-        limits = Limits(retry_s_min=0.01, log_entries_min=20, log_trim_max=8, log_age_ns=0)
+        limits = Limits(retry_s_min=0.01, log_entries_min=20, log_trim_max=8, log_age_ns=0, repeat_s=0.0)
         rig = OwnedSet(limits=limits)
         async with rig.owner() as owner:
             for i in range(60):

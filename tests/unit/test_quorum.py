@@ -95,6 +95,25 @@ def test_the_last_group_is_kept_where_it_may_have_been_acknowledged(
     assert chosen is not None and chosen.last == Position(1, 8 if kept else 5)
 
 
+@pytest.mark.parametrize(("holders", "heard", "kept"), [(9, 12, False), (10, 12, True), (9, 11, True), (8, 9, True)])
+def test_a_group_that_needs_more_than_the_quorum_is_kept_only_where_so_many_can_hold_it(
+    holders: int, heard: int, kept: bool
+) -> None:
+    """8 + 4 drives, Wq 8, and a payload of a class with 10 data shards."""
+    group = LastGroup(Position(1, 5), Position(1, 8), 0xFFF, needed=10)
+    reports = [said(drive, (1, 8))._replace(group=group) for drive in range(holders)]
+    reports += [cut_off(drive, 3, 5, 0xFFF) for drive in range(holders, heard)]
+    chosen = elect(reports, 8)
+    assert chosen is not None and chosen.last == Position(1, 8 if kept else 5)
+
+
+def test_a_group_that_needs_more_is_readable_only_on_so_many() -> None:
+    group = LastGroup(Position(1, 5), Position(1, 8), 0xFFF, needed=10)
+    reports = [said(drive, (1, 8))._replace(group=group) for drive in range(10)]
+    assert readable(reports[:9], 8) is None
+    assert readable(reports, 8) == (Position(1, 8), list(range(10)), 10)
+
+
 def test_a_group_without_notes_is_kept() -> None:
     reports = [cut_off(0, 5, 8, 0b1111), said(1, (1, 8)), cut_off(2, 3, 5, 0b1111), said(3, (1, 5))]
     chosen = elect(reports, 3)
@@ -112,7 +131,7 @@ def test_an_epoch_is_above_everything_seen() -> None:
 
 
 def test_readable_without_a_quorum_is_what_enough_drives_hold() -> None:
-    assert readable([said(0, (1, 5)), said(3, (1, 5))], 2) == (Position(1, 5), [0, 3])
+    assert readable([said(0, (1, 5)), said(3, (1, 5))], 2) == (Position(1, 5), [0, 3], 2)
     assert readable([said(0, (1, 6)), said(3, (1, 5))], 2) is None
     assert readable([said(0, (1, 5)), said(3, (1, 5), syncing=True)], 2) is None
     assert readable([said(0, (0, 0)), said(1, (0, 0))], 2) is None
