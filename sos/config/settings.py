@@ -97,6 +97,10 @@ class Settings:
         "credentials", SWITCH, True, "The root credentials may be used; its service accounts and other users always may.",
         names=("API_ROOT_ACCESS",),
     )  # fmt: skip
+    sts_duration_s: float = _option(
+        "credentials", SECONDS, 0.0, "Life of all temporary credentials, whatever is asked for; 0 is as asked, 1 h by default.",
+        names=("STS_DURATION",),
+    )  # fmt: skip
     allow_default_credentials: bool = _option(
         "credentials", SWITCH, False, "Listen beyond loopback with the default credentials. For closed test networks only.",
         flags=("--allow-default-credentials",),
@@ -122,8 +126,8 @@ class Settings:
     drive_deadline_s: float = _option(
         "storage",
         SECONDS,
-        10.0,
-        "A drive that takes longer for one read or write is left out.",
+        20.0,
+        "A drive that takes longer for one write is left out, or half as long again for one sync.",
         names=("DRIVE_MAX_TIMEOUT",),
     )
     buffers_bytes_max: int = _option(

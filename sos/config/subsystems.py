@@ -108,7 +108,7 @@ _API = Subsystem(
 _DRIVE = Subsystem(
     "drive",
     "enable drive specific settings",
-    (Key("max_timeout", "set per call max_timeout for the drive", "duration", "10s", setting="drive_deadline_s"),),
+    (Key("max_timeout", "set per call max_timeout for the drive", "duration", "20s", setting="drive_deadline_s"),),
 )
 _STORAGE_CLASS = Subsystem(
     "storage_class",

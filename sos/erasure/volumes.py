@@ -33,7 +33,7 @@ class VolumeAllocator:
         self._drives = drives
         self._slot = slot
         self._volume_bytes = volume_bytes
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
         self._clock = clock
         self._lock = asyncio.Lock()
         self._serial = 0
@@ -76,7 +76,7 @@ class VolumeAllocator:
 
     async def _first_serial(self) -> int:
         work = {i: (engine, engine.volumes) for i, engine in self._drives.usable().items()}
-        found, faults = await self._drives.each("write", work, self._deadline_s)
+        found, faults = await self._drives.each("write", work, self.deadline_s)
         for drive, error in faults.items():
             self._drives.fault(drive, error)
         existing = [v & _SERIAL_MASK for volumes in found.values() for v in volumes if v >> 32 == self._slot]
@@ -86,14 +86,14 @@ class VolumeAllocator:
         """Make the volume on every usable drive; False when one of them has it already."""
         engines = self._drives.usable()
         work = {i: (engine, partial(_create_new, engine, volume, size)) for i, engine in engines.items()}
-        made, faults = await self._drives.each("write", work, self._deadline_s)
+        made, faults = await self._drives.each("write", work, self.deadline_s)
         for drive, error in faults.items():
             if not isinstance(error, DriveFull):
                 self._drives.fault(drive, error)
         if all(made.values()) and made:
             return True
         ours = {i: (engines[i], partial(engines[i].remove_volume, volume)) for i, new in made.items() if new}
-        await self._drives.each("write", ours, self._deadline_s)
+        await self._drives.each("write", ours, self.deadline_s)
         if made:
             return False
         if any(isinstance(error, DriveFull) for error in faults.values()):
@@ -127,7 +127,7 @@ class GroupSync:
 
     def __init__(self, drives: Drives, deadline_s: float) -> None:
         self._drives = drives
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
         self._rounds: dict[tuple[int, int, int], _Round] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         #: syncs done so far, for measurements
@@ -162,7 +162,7 @@ class GroupSync:
                 slot.running, slot.following = slot.following, None
                 call = partial(engine.sync, volume)
                 try:
-                    _, faults = await self._drives.each("sync", {drive: (engine, call)}, self._deadline_s)
+                    _, faults = await self._drives.each("sync", {drive: (engine, call)}, self.deadline_s)
                 except Exception as error:  # noqa: BLE001 - raised in every upload that waits for this sync
                     slot.running.set_exception(error)
                 else:

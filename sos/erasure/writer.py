@@ -18,7 +18,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -37,6 +37,9 @@ from .lanes import Drives, settle
 from .volumes import GroupSync, VolumeAllocator
 
 T = TypeVar("T")
+
+#: A sync may wait for what the device has still to write.
+SYNC_FACTOR = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,12 @@ class SetWriter:
         self._volumes = VolumeAllocator(drives, slot, self._limits.volume_bytes, self._limits.write_deadline_s)
         self._syncs = GroupSync(drives, self._limits.sync_deadline_s)
         self._uploads: set[_Upload] = set()
+
+    def allow(self, deadline_s: float) -> None:
+        """From now on leave a drive out that takes longer for one write, or half as long again for one sync."""
+        sync_s = SYNC_FACTOR * deadline_s
+        self._limits = replace(self._limits, write_deadline_s=deadline_s, sync_deadline_s=sync_s)
+        self._volumes.deadline_s, self._syncs.deadline_s = deadline_s, sync_s
 
     def volumes_in_use(self) -> set[int]:
         """Volumes that this writer still appends to."""

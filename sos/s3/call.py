@@ -46,6 +46,10 @@ def signed_only(identity: Identity, action: str, bucket: str, key: bytes, values
     return not identity.anonymous
 
 
+#: Requests under way in one worker unless a setting says otherwise.
+REQUESTS_MAX = 512
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the surface needs to know of the configuration.
@@ -55,6 +59,7 @@ class Settings:
     :param host_id: id of this node in replies
     :param document_bytes_max: largest request document (a full DeleteObjects or CompleteMultipartUpload fits)
     :param origins: from which browsers may send requests
+    :param requests_max: under way at once; a further one is refused
     :param wait_s: a copy or completion that takes longer gets its status at once and white space until it ends
     """
 
@@ -64,6 +69,7 @@ class Settings:
     origins: tuple[str, ...] = ("*",)
     document_bytes_max: int = 8 * 1024 * 1024
     wait_s: float = 10.0
+    requests_max: int = REQUESTS_MAX
     limits: BodyLimits = field(default_factory=BodyLimits)
 
 

@@ -81,12 +81,14 @@ class Dispatcher:
     ) -> None:
         self._services = services
         self._keys = keys
-        self._settings = settings
+        self.settings = settings
         self._health = health
         self._authorise = authorise
         self._wait = wait
         self._admin = admin
         self._follow = follow
+        #: S3 requests whose reply is being made
+        self._under_way = 0
         self.tallies = {operation.name: Tally() for operation in OPERATIONS}
         self.unrouted = Tally()
 
@@ -99,7 +101,7 @@ class Dispatcher:
             show = render_json if request.path.startswith(ADMIN) else render
             reply = show(describe(error), self._place(request, seen))
         if "origin" in request.headers and request.method != "OPTIONS":
-            cors.share(reply, request.headers, self._settings.origins)
+            cors.share(reply, request.headers, self.settings.origins)
         tally = self.tallies[seen.operation.name] if seen.operation is not None else self.unrouted
         tally.requests += 1
         tally.seconds += time.perf_counter() - started
@@ -113,11 +115,20 @@ class Dispatcher:
     async def _answer(self, request: Request, seen: _Seen) -> Reply:
         if request.method == "OPTIONS":
             await patiently(self._follow, self._wait)
-            return cors.preflight(request.headers, self._settings.origins)
+            return cors.preflight(request.headers, self.settings.origins)
         if request.path.startswith(RESERVED) and request.path[6:7] in (b"", b"/"):
             return await self._reserved(request)
         await patiently(self._follow, self._wait)
-        settings = self._settings
+        if self._under_way >= self.settings.requests_max:
+            raise Refusal(Code.TooManyRequests)
+        self._under_way += 1
+        try:
+            return await self._serve(request, seen)
+        finally:
+            self._under_way -= 1
+
+    async def _serve(self, request: Request, seen: _Seen) -> Reply:
+        settings = self.settings
         bucket, key, host_bucket = target(request.path, request.headers.get("host"), settings.domains)
         seen.bucket, seen.key = bucket, key
         query = dict(reversed(parse_query(request.query))) if request.query else {}
@@ -154,7 +165,7 @@ class Dispatcher:
         """:raises AuthError, AccessDenied, IdentityClosed"""
 
         def attempt() -> Identity:
-            return authenticate(request, self._keys, self._settings.region, time.time(), host_bucket=host_bucket)
+            return authenticate(request, self._keys, self.settings.region, time.time(), host_bucket=host_bucket)
 
         return await patiently(attempt, self._wait)
 
@@ -196,7 +207,7 @@ class Dispatcher:
         return Signed(found.principal, found.secret_key, values.get, read)
 
     def _place(self, request: Request, seen: _Seen) -> Place:
-        settings = self._settings
+        settings = self.settings
         return Place(
             request.method,
             request.path.decode("utf-8", "replace"),

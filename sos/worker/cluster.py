@@ -6,12 +6,13 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 from .. import __version__
 from ..admin.cluster import Drive, ServerFacts, SetShape
+from ..config.settings import Settings
 from ..erasure.set import ErasureSet
 from ..placement.parity import Parities
 from ..s3.health import Health
@@ -35,15 +36,19 @@ class MachineFacts:
         classes: Sequence[Parities],
         health: Health,
         secure: bool,
+        settings: Callable[[], Settings],
     ) -> None:
+        """:param classes: of the sets; they can change"""
         self._context = context
-        self._sets = list(zip(sets, drives, classes, strict=True))
+        self._sets = list(zip(sets, drives, strict=True))
+        self._classes = classes
+        self._settings = settings
         self._health = health
         self._secure = secure
         self._started_s = _started_s(os.getppid())
 
     def facts(self) -> ServerFacts:
-        context, settings = self._context, self._context.settings
+        context, settings = self._context, self._settings()
         host, port = context.api_sockets[0].getsockname()[:2]
         if host in ("0.0.0.0", "::"):
             host = os.uname().nodename
@@ -69,7 +74,7 @@ class MachineFacts:
     async def sets(self) -> list[SetShape]:
         firsts: dict[int, int] = {}
         shapes = []
-        for one, drives, classes in self._sets:
+        for (one, drives), classes in zip(self._sets, self._classes, strict=True):
             index = one.number - firsts.setdefault(one.pool, one.number)
             looks = [self._look(one, drives, index, position) for position in range(len(drives.paths))]
             found = tuple(await asyncio.gather(*looks))

@@ -56,6 +56,7 @@ from .context import WorkerContext
 from .drives import OpenAs, SetDrives
 from .health import SetHealth
 from .jobs import Jobs
+from .live_settings import LiveSettings
 from .memory import Trimmer
 from .submit import (
     TOPIC_CLAIM,
@@ -106,7 +107,9 @@ class Worker:
         self.owners: dict[int, Owner] = {}
         self.heals: list[Heal] = []
         self.drives: list[SetDrives] = []
+        #: as they were when the worker started, and for new objects now
         self.classes: list[Parities] = []
+        self.live_classes: list[Parities] = []
         self.sets: list[ErasureSet] = []
         self.maps: list[KeyMap] = []
         self.servers: list[Server] = []
@@ -134,6 +137,7 @@ class Worker:
         view = SetView(number, drives.engines, self.pages, turn=self.context.slot)
         self.drives.append(drives)
         self.classes.append(classes)
+        self.live_classes.append(classes)
         submit = self._own(number, drives, view, classes) if owned else self._remote(number).submit
         writer = SetWriter(
             number,
@@ -146,7 +150,7 @@ class Worker:
         identity = SetIdentity(number, pool, len(paths), self.formation.key)
 
         def geometry(storage_class: str) -> tuple[int, int]:
-            parity = classes.of(storage_class)
+            parity = self.live_classes[number].of(storage_class)
             return len(paths) - parity, parity
 
         return ErasureSet(identity, view, writer, submit, geometry, self.reads, self._shard_bad, self._found)
@@ -271,10 +275,16 @@ class Worker:
             self._admin(health),
             self.configuration.follow,
         )
+        self.live = LiveSettings(
+            self.configuration, self.identity.directory, self.dispatcher, self.sets, self.live_classes
+        )
+        self.live.apply()
 
     def _admin(self, health: SetHealth) -> AdminApi:
         secure = self.certificates is not None
-        machine = MachineFacts(self.context, self.sets, self.drives, self.classes, health, secure)
+        machine = MachineFacts(
+            self.context, self.sets, self.drives, self.live_classes, health, secure, self.configuration.settings
+        )
         usage = Usage(self.sets)
         return AdminApi(
             AdminServices(
@@ -283,7 +293,7 @@ class Worker:
                 self.buckets,
                 usage,
                 machine,
-                lambda: self.context.settings,
+                self.configuration.settings,
                 self.configuration,
             )
         )

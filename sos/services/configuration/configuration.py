@@ -139,6 +139,10 @@ class Configuration:
         known = self._facts.get(subsystem)
         return known(target, values) if known is not None else {}
 
+    def settings(self) -> Settings:
+        """The server's settings with what is in force here."""
+        return self._layers.settings_with(self._stored.values)
+
     # -- following -------------------------------------------------------------------------------------
 
     def follow(self) -> None:

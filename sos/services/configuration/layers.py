@@ -6,10 +6,13 @@ Pure; a value of the environment cannot be overridden by a stored one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ...config.settings import BY_NAME, Settings
 from ...config.subsystems import COMMENT, DEFAULT_TARGET, SUBSYSTEMS, Key, Subsystem, places_of
+from ...config.values import ConfigError, from_text
 
 Place = tuple[str, str]
 Values = dict[str, str]
@@ -69,6 +72,19 @@ class Layers:
     def in_force(self, subsystem: Subsystem, target: str, stored: Mapping[str, str]) -> Values:
         """All keys with their values in force."""
         return self.kept(subsystem, stored) | self.pins.get((subsystem.name, target), {})
+
+    def settings_with(self, stored: Mapping[Place, Mapping[str, str]]) -> Settings:
+        """The settings with the values in force of the keys that mirror them; one that cannot be read stays as it was."""
+        new: dict[str, Any] = {}
+        for subsystem in SUBSYSTEMS.values():
+            values = stored.get((subsystem.name, DEFAULT_TARGET), {})
+            pinned = self.pins.get((subsystem.name, DEFAULT_TARGET), {})
+            for key in subsystem.keys:
+                value = "" if key.name in pinned else values.get(key.name, "")
+                if key.setting and value:
+                    with suppress(ConfigError):
+                        new[key.setting] = from_text(BY_NAME[key.setting].kind, value, key.setting)
+        return replace(self.settings, **new)
 
     def targets(self, subsystem: Subsystem, stored: Mapping[Place, Mapping[str, str]]) -> list[str]:
         """The default one, then the others by name."""

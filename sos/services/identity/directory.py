@@ -39,7 +39,8 @@ from ...meta.iam import (
     UserRecord,
 )
 from ...meta.rows import open_row
-from .access_keys import Parent, session_token
+from . import rules
+from .access_keys import ClaimValue, Parent, session_token
 from .accounts import ROOT_CANONICAL_ID, ROOT_NAME
 from .context import Realm
 from .principal import Principal, root_principal
@@ -134,6 +135,10 @@ class Directory:
         root = realm.vault.root
         self._root_account = AccountRecord(ROOT_ACCOUNT, ROOT_NAME, ROOT_CANONICAL_ID, root.user, 0)
         self._root = Known(root_principal(root.user), root.password, root_access)
+
+    def allow_root(self, allowed: bool) -> None:
+        """Whether the root credentials may be used from now on."""
+        self._root.enabled = allowed
 
     def find(self, access_key: str) -> Known | None:
         """Who an access key is; None for an unknown one. At once, on the event loop.
@@ -236,7 +241,7 @@ class Directory:
             user=key.parent,
             policies=self._set(self._documents(reader, key.account, names)),
             sessions=tuple(self.session(document) for document in documents),
-            facts={claim: tuple(v) if isinstance(v, list) else (str(v),) for claim, v in claims.items()},
+            facts=_facts(key, claims),
             policy_names=names,
             # A01: what restricts the maker restricts what it makes
             origin=Parent(key.account, key.parent, key.provider, claims, key.policies, key.groups, documents),
@@ -265,7 +270,9 @@ class Directory:
             groups.update(dict.fromkeys(user.groups))
         counted = []
         for name in groups:
-            group = reader.get(iam.group_row(key.account, name), GroupRecord)
+            row = iam.group_row(key.account, name)
+            # a directory may have groups whose names are longer than any row's: nothing is attached to them
+            group = reader.get(row, GroupRecord) if len(row) <= rules.ROW_BYTES_MAX else None
             if group is not None and group.enabled:
                 names.update(dict.fromkeys(group.policies))
             if group is None or group.enabled:
@@ -306,3 +313,11 @@ class Directory:
     def session(self, document: bytes) -> PolicySet:
         """A session policy, compiled."""
         return PolicySet([self._policy("", document, Kind.SESSION)])
+
+
+def _facts(key: KeyRecord, claims: dict[str, ClaimValue]) -> dict[str, tuple[str, ...]]:
+    """What a provider vouched for, as values of condition keys; groups of a directory as they were seen last."""
+    facts = {claim: tuple(value) if isinstance(value, list) else (str(value),) for claim, value in claims.items()}
+    if key.provider == "ldap" and key.groups:
+        facts["ldap:groups"] = key.groups
+    return facts
