@@ -171,6 +171,8 @@ class Code(Enum):
     XMinioAdminConfigIDPCfgNameDoesNotExist = 400, "No such IDP configuration exists"
     XMinioAdminNoSuchConfigTarget = 400, "No such named configuration target exists"
     XMinioLDAPNotEnabled = 501, "LDAP is not enabled. LDAP must be enabled to make LDAP requests."
+    XMinioLDAPExpectedLoginName = 400, "Expected LDAP short username but was given full DN."
+    XMinioLDAPUnreachable = 503, "The LDAP directory cannot be asked at this moment. The log tells why."
     XMinioAdminGroupNotEmpty = 400, "The specified group is not empty - cannot remove it."
     XMinioAdminInvalidAccessKey = 400, "The access key is invalid."
     XMinioAdminInvalidSecretKey = 400, "The secret key is invalid."
@@ -294,6 +296,8 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.NoSuchProviderType: (Code.XMinioAdminConfigInvalidIDPType, ""),
     domain.OnlyOneDirectory: (Code.XMinioAdminConfigLDAPNonDefaultConfigName, ""),
     domain.NotEnabled: (Code.XMinioLDAPNotEnabled, ""),  # or for OpenID, see _describe_domain
+    domain.LdapUnreachable: (Code.XMinioLDAPUnreachable, ""),
+    domain.LdapNameExpected: (Code.XMinioLDAPExpectedLoginName, ""),
     domain.BadDigest: (Code.BadDigest, ""),
     domain.InvalidDigest: (Code.InvalidDigest, ""),
     domain.ChecksumMismatch: (Code.XAmzContentChecksumMismatch, ""),

@@ -14,6 +14,10 @@ SECRET_CHARS_MAX = 256
 #: Bytes of any name: with it every row's key fits into an index key (511 bytes).
 NAME_BYTES_MAX = 220
 POLICY_NAME_BYTES_MAX = 128
+#: Of the name of a user or group that another provider knows: with the name of a policy it still fits into an index key.
+EXTERNAL_BYTES_MAX = 360
+#: Of an index key.
+ROW_BYTES_MAX = 511
 SERVICE_KEY_CHARS_MAX = 20
 SERVICE_SECRET_CHARS_MAX = 40
 DESCRIPTION_BYTES_MAX = 256
@@ -94,7 +98,7 @@ def check_policy_name(name: str) -> None:
 
 def check_external(name: str) -> None:
     """The name of a user or group that a directory knows. :raises InvalidArgument:"""
-    if not _named(name):
+    if not _named(name, EXTERNAL_BYTES_MAX):
         raise InvalidArgument("The name is too long, or not printable.")
 
 

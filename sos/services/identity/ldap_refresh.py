@@ -1,0 +1,88 @@
+"""Keys of users of the directory, looked at from time to time: those of users who are gone go, groups are taken over.
+
+One worker does it, the owner of set 0. When the directory cannot be asked nothing changes: nobody is gone for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from ...domain.errors import StoreError
+from ...meta import iam
+from ...meta.iam import ROOT_ACCOUNT, KeyRecord
+from .identity import Identity
+from .ldap import PROVIDER, USERNAME, Ldap
+from .ldap_directory import REVIEW_S_MAX, Person
+from .store import Change
+from .users import drop_children
+
+log = logging.getLogger("sos.identity.ldap")
+
+#: Between two looks.
+REFRESH_S = 600.0
+#: Users in one conversation with the directory.
+USERS_AT_ONCE = 200
+
+
+class LdapRefresh:
+    """The job."""
+
+    def __init__(self, ldap: Ldap, identity: Identity) -> None:
+        self._ldap, self._identity = ldap, identity
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            try:
+                if self._ldap.enabled:
+                    await self.step()
+            except StoreError as error:
+                log.warning("users of the directory are looked at later: %s %s", error.name, error.message)
+
+    async def step(self) -> None:
+        """Look at all of them once. :raises LdapUnreachable, Busy, NotEnabled"""
+        keys = await self._identity.access_keys.every(ROOT_ACCOUNT)
+        owned = {parent: [key for key in some if key.provider == PROVIDER] for parent, some in keys.items()}
+        names = {parent: _username(some) for parent, some in owned.items() if some}
+        for users in _batches(names):
+            found = await self._reviewed(users)
+            for dn, person in found.items():
+                await self._apply(dn, person, owned[dn])
+
+    async def _reviewed(self, users: Mapping[str, str]) -> dict[str, Person | None]:
+        return await self._ldap.ask(lambda directory, by: directory.review(users, by), REVIEW_S_MAX)
+
+    async def _apply(self, dn: str, person: Person | None, keys: list[KeyRecord]) -> None:
+        if person is None:
+            log.info("a user is not in the directory any more: %d keys of %s removed", len(keys), dn)
+            while not await self._identity.realm.store.change(lambda change: drop_children(change, ROOT_ACCOUNT, dn)):
+                continue
+        elif person.grouped:
+            stale = [key.access_key for key in keys if tuple(sorted(key.groups)) != person.groups]
+            for access_key in stale:
+                await self._regroup(access_key, person.groups)
+
+    async def _regroup(self, access_key: str, groups: tuple[str, ...]) -> None:
+        def plan(change: Change) -> None:
+            row = iam.key_row(access_key)
+            key = change.get(row, KeyRecord)
+            if key is not None and key.provider == PROVIDER:
+                change.put(row, msgspec.structs.replace(key, groups=groups))
+
+        await self._identity.realm.store.change(plan)
+
+
+def _username(keys: list[KeyRecord]) -> str:
+    """The name that a user logs in with, from any key that knows it."""
+    return next((str(key.claims[USERNAME]) for key in keys if key.claims.get(USERNAME)), "")
+
+
+def _batches(names: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    items = sorted(names.items())
+    for at in range(0, len(items), USERS_AT_ONCE):
+        yield dict(items[at : at + USERS_AT_ONCE])
