@@ -26,6 +26,7 @@ class AdminApi:
         except ValueError:
             raise InvalidRequest("Too many parameters in the query.") from None
         operation, path = route(request.method, request.path, query)
+        request.name = f"admin.{operation.name}"
         call = Call(request, operation, path, query, await authenticate(), self._services)
         await call.address()
         if operation.actions:

@@ -30,6 +30,7 @@ from ..services.identity.principal import Principal
 from ..services.usage import Usage
 from .cluster import Cluster
 from .crypto import Envelopes
+from .observing import Observing
 
 if TYPE_CHECKING:
     from .operations import Operation
@@ -53,6 +54,7 @@ class Services:
     settings: Callable[[], Settings]
     configuration: Configuration
     envelopes: Envelopes = field(default_factory=Envelopes)
+    observing: Observing = field(default_factory=Observing)
 
 
 @dataclass(slots=True)

@@ -19,8 +19,10 @@ from .handlers import (
     idp_config,
     info,
     listing_keys,
+    logs,
     policies,
     server,
+    trace,
     users,
 )
 
@@ -98,8 +100,8 @@ _SERVER = (
     _admin("SpeedtestClientDevnull", "POST speedtest/client/devnull", "BandwidthMonitor"),
     _admin("SpeedtestClientDevnullExtraTime", "POST speedtest/client/devnull/extratime", "BandwidthMonitor"),
     _admin("Speedtest", "POST speedtest/{kind}", "OBDInfo"),
-    _admin("Trace", "GET trace", "ServerTrace"),
-    _admin("ConsoleLog", "GET log", "ConsoleLog"),
+    _admin("Trace", "GET trace", "ServerTrace", trace.trace),
+    _admin("ConsoleLog", "GET log", "ConsoleLog", logs.console_log),
     _admin("HealthInfo", "GET healthinfo", "OBDInfo"),
     _admin("HealthInfo", "GET obdinfo", "OBDInfo"),
 )

@@ -21,6 +21,8 @@ from __future__ import annotations
 import mmap
 from typing import NamedTuple
 
+from .board import Board
+
 WORDS_PULSE = 64
 WORDS_SET = 16
 WORDS_HEAD = 64
@@ -34,6 +36,8 @@ GEN_IAM = 1
 GEN_CONFIG = 2
 SERVER_STATE = 3
 OPERATION_CLOCK = 4
+QUOTA_TERM = 5  # grants of quota of an earlier term are void; written by the owner of set 0 alone
+FROZEN = 6  # 1 while S3 requests are to wait
 
 # words of a pulse
 PULSE_BEAT = 0  # monotonic nanoseconds, written from the event loop
@@ -68,7 +72,7 @@ class SetState(NamedTuple):
 
 
 class Pages:
-    """The shared mapping. Created by the supervisor, inherited by ``fork``."""
+    """The shared mapping, and the ``board`` beside it. Created by the supervisor, inherited by ``fork``."""
 
     def __init__(self, workers: int, sets: int) -> None:
         self.workers = workers
@@ -76,6 +80,7 @@ class Pages:
         words = WORDS_HEAD + WORDS_PULSE * workers + WORDS_SET * sets
         self._map = mmap.mmap(-1, words * 8)
         self._words = memoryview(self._map).cast("Q")
+        self.board = Board(workers)
 
     def generation(self, word: int) -> int:
         return self._words[word]

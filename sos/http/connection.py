@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from ..domain.errors import ClientGone
 from .head import Head, parse_head
 from .message import Reply, Request
+from .pieces import send_pieces
 from .raw_body import ChunkedBody, FixedBody
 from .refusals import REFUSALS, Refused
 from .sender import LOOP_BYTES_MAX, Sender, send_secure
@@ -154,6 +155,7 @@ class Connection(Wire):
             now_ns,
             head.http10,
             self._gone,
+            certificate=self.certificate,
         )
         self._state = State.BUSY
         shell.requests += 1
@@ -164,10 +166,12 @@ class Connection(Wire):
 
     async def _serve(self, head: Head, request: Request, body: FixedBody | ChunkedBody) -> None:
         """Outermost of a request: nothing that goes wrong in it reaches the loop or another request."""
-        keep = False
+        keep = whole = False
+        reply = None
         try:
             reply = await self._answer(request)
             keep = await self._send(head, request, body, reply)
+            whole = True
         except ClientGone:
             self.abort()
         except Exception:  # the reply could not be completed: cut, never padded
@@ -178,6 +182,8 @@ class Connection(Wire):
             raise
         finally:
             self._task = None
+            if reply is not None and reply.ended is not None:
+                reply.ended(whole)
             self._finish(keep, body)
 
     async def _answer(self, request: Request) -> Reply:
@@ -216,6 +222,8 @@ class Connection(Wire):
         without = head.method == "HEAD" or reply.status in (204, 304)
         if reply.late is not None:
             return await self._send_late(head, request, reply, keep)
+        if reply.pieces is not None:
+            return await self._send_pieces(head, request, reply, keep)
         if isinstance(reply.body, bytes):
             self._send_bytes(head, request, reply, keep, without)
         else:
@@ -261,6 +269,15 @@ class Connection(Wire):
                 stream.close()
             else:
                 await in_pool(pool, stream.close)
+
+    async def _send_pieces(self, head: Head, request: Request, reply: Reply, keep: bool) -> bool:
+        assert reply.pieces is not None
+        keep = keep and not head.http10
+        if not head.http10:
+            reply.headers = [*reply.headers, ("Transfer-Encoding", "chunked")]
+        start = self._head(head, request, reply, None, keep)
+        await send_pieces(self, start, reply.pieces, head.http10, lambda: self._shell.draining)
+        return keep and not self._shell.draining
 
     async def _send_late(self, head: Head, request: Request, reply: Reply, keep: bool) -> bool:
         """White space until the body is there. The XML declaration must precede it, so it is sent first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -77,6 +77,8 @@ class Request:
     :param secure: over TLS
     :param request_id: 16 upper-case hex digits
     :param received_ns: wall clock
+    :param certificate: that the client has shown (DER), verified; empty for none
+    :param name: what it is called in traces, once that is known, where it is no operation of S3
     """
 
     method: str
@@ -90,6 +92,8 @@ class Request:
     received_ns: int
     http10: bool = False
     disconnected: Callable[[], bool] = field(default=lambda: False)
+    certificate: Callable[[], bytes] = field(default=lambda: b"")
+    name: str = ""
 
 
 @dataclass(slots=True)
@@ -102,6 +106,8 @@ class Reply:
     :param close: close the connection afterwards (an error before the body was read)
     :param late: produces the final reply while the shell sends white space to keep the connection alive; head and
         status are then those of this reply
+    :param pieces: what is sent instead of ``body``, for as long as it comes (``sos/http/pieces.py``)
+    :param ended: told once, when all of it was sent (True) or when that broke off
     """
 
     status: int
@@ -111,6 +117,8 @@ class Reply:
     length: int | None = None
     close: bool = False
     late: Awaitable[bytes] | None = None
+    pieces: AsyncGenerator[bytes, None] | None = None
+    ended: Callable[[bool], None] | None = None
 
 
 Handler = Callable[[Request], Awaitable[Reply]]

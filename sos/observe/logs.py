@@ -1,13 +1,22 @@
-"""Log lines on standard error: text for people, or one JSON object a line."""
+"""Log lines on standard error: text for people, or one JSON object a line; the last of them are kept on the board too."""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
+import traceback
 
+import msgspec
+
+from ..base.rings import Ring
 from ..config.settings import Settings
+
+#: Of what is kept of one message, in characters.
+MESSAGE_CHARS_MAX = 8000
+TRACE_LINES_MAX = 20
 
 
 class TextLines(logging.Formatter):
@@ -40,6 +49,59 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             fields["trace"] = self.formatException(record.exc_info)
         return json.dumps(fields)
+
+
+class Kept(msgspec.Struct, array_like=True, frozen=True):
+    """A line on the board.
+
+    :param role: who spoke, for example ``worker 0``
+    :param source: file and line
+    :param trace: the lines of an exception's
+    """
+
+    time_ns: int
+    level: str
+    role: str
+    logger: str
+    message: str
+    source: str
+    trace: list[str] = []
+
+
+_encode = msgspec.msgpack.Encoder().encode
+kept = msgspec.msgpack.Decoder(Kept).decode
+
+
+class BoardLines(logging.Handler):
+    """Keeps what a process logs in its ring on the board, where the others find it after its death too."""
+
+    def __init__(self, ring: Ring, role: str) -> None:
+        super().__init__()
+        self._ring = ring
+        self._role = role
+        self._pid = os.getpid()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if os.getpid() != self._pid:
+            return  # a child that was forked for something else: the ring has one writer
+        trace: list[str] = []
+        if record.exc_info:
+            trace = "".join(traceback.format_exception(*record.exc_info)).splitlines()[-TRACE_LINES_MAX:]
+        line = Kept(
+            int(record.created * 1e9),
+            record.levelname,
+            self._role,
+            record.name,
+            record.getMessage()[:MESSAGE_CHARS_MAX],
+            f"{record.module}.py:{record.lineno}",
+            [text[:500] for text in trace],
+        )
+        self._ring.append(_encode(line))
+
+
+def keep(ring: Ring, role: str) -> None:
+    """Keep what this process logs from now on, beside standard error."""
+    logging.getLogger().addHandler(BoardLines(ring, role))
 
 
 def _stamp(record: logging.LogRecord) -> str:

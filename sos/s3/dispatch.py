@@ -14,8 +14,9 @@ from functools import partial
 
 from ..domain.errors import AccessDenied, NotImplementedHere, UnknownCall
 from ..domain.names import check_bucket_name, check_key
-from ..http.message import Reply, Request
+from ..http.message import Handler, Reply, Request
 from ..http.signed import Signed, SignedHandler
+from ..http.watch import Watch
 from . import cors
 from . import health as probes
 from .auth.authenticate import authenticate
@@ -34,26 +35,21 @@ from .router import route, target
 is_sha256 = re.compile(r"[0-9a-f]{64}").fullmatch
 RESERVED = b"/minio"
 ADMIN = (b"/minio/admin/", b"/minio/kms/")
-
-
-@dataclass(slots=True)
-class Tally:
-    """What happened to the requests of one operation.
-
-    :param seconds: until the reply was ready to be sent
-    """
-
-    requests: int = 0
-    client_errors: int = 0
-    server_errors: int = 0
-    seconds: float = 0.0
+METRICS = (b"/minio/v2/metrics/", b"/minio/metrics/v3", b"/minio/prometheus/metrics")
+UNNAMED = "internal.<unknown>"
+NAMES = tuple(operation.name for operation in OPERATIONS)
+"""What is counted, in the order of the table."""
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What is known of a request so far, for its failure and its tally."""
+    """What is known of a request so far, for its failure, its tally and its trace.
+
+    :param number: what its operation is counted under
+    """
 
     operation: Operation | None = None
+    number: int | None = None
     bucket: str = ""
     key: bytes = b""
 
@@ -66,6 +62,8 @@ class Dispatcher:
     :param wait: what to do when one of the two cannot tell at this moment
     :param admin: answers the paths of the admin API
     :param follow: takes over a configuration that was changed; called before anything is decided by it
+    :param watch: is told of every request; None: one of its own
+    :param metrics: answers the paths of Prometheus
     """
 
     def __init__(
@@ -78,6 +76,8 @@ class Dispatcher:
         wait: Wait = no_wait,
         admin: SignedHandler | None = None,
         follow: Callable[[], None] = lambda: None,
+        watch: Watch | None = None,
+        metrics: Handler | None = None,
     ) -> None:
         self._services = services
         self._keys = keys
@@ -89,27 +89,22 @@ class Dispatcher:
         self._follow = follow
         #: S3 requests whose reply is being made
         self._under_way = 0
-        self.tallies = {operation.name: Tally() for operation in OPERATIONS}
-        self.unrouted = Tally()
+        self._metrics = metrics
+        self._watch = watch or Watch.alone(NAMES)
+        self.tallies = self._watch.tallies
 
     async def handle(self, request: Request) -> Reply:
         """The reply to a request, whatever happens (but for the cancellation of the task)."""
-        seen, started = _Seen(), time.perf_counter()
+        seen, began_ns = _Seen(), time.monotonic_ns()
         try:
             reply = await self._answer(request, seen)
         except Exception as error:  # noqa: BLE001 - the outermost level of a request
-            show = render_json if request.path.startswith(ADMIN) else render
+            show = render_json if request.path.startswith((*ADMIN, *METRICS)) else render
             reply = show(describe(error), self._place(request, seen))
         if "origin" in request.headers and request.method != "OPTIONS":
             cors.share(reply, request.headers, self.settings.origins)
-        tally = self.tallies[seen.operation.name] if seen.operation is not None else self.unrouted
-        tally.requests += 1
-        tally.seconds += time.perf_counter() - started
-        if reply.status >= 400:
-            if reply.status >= 500:
-                tally.server_errors += 1
-            else:
-                tally.client_errors += 1
+        name = seen.operation.name if seen.operation is not None else ""
+        self._watch.answered(request, reply, seen.number, name, seen.bucket, began_ns)
         return reply
 
     async def _answer(self, request: Request, seen: _Seen) -> Reply:
@@ -134,6 +129,7 @@ class Dispatcher:
         query = dict(reversed(parse_query(request.query))) if request.query else {}
         operation = route(request.method, bucket, key, query, request.headers)
         seen.operation = operation
+        seen.number = self.tallies.begin(operation.name)
         check_headers(request.headers)
         identity = await self._who(request, host_bucket)
         action = operation.version_action if "versionId" in query else operation.action
@@ -171,9 +167,14 @@ class Dispatcher:
 
     async def _reserved(self, request: Request) -> Reply:
         """Paths below ``/minio/``, which are no bucket."""
+        request.name = UNNAMED
         reply = probes.answer(request, self._health) if request.path.startswith(probes.PREFIX) else None
         if reply is not None:
+            request.name = "health." + request.path[len(probes.PREFIX) :].decode("latin-1")
             return reply
+        if self._metrics is not None and request.path.startswith(METRICS):
+            request.name = "metrics"
+            return await self._metrics(request)
         if request.path.startswith(ADMIN):
             if self._admin is None:
                 raise UnknownCall()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .. import __version__
 from ..base.pages import Pages
+from ..base.rings import Ring
 from ..config.address import api_address, parse_address
 from ..config.load import Loaded
 from ..config.settings import Settings
@@ -95,6 +96,7 @@ def _supervise(
     formation = prepared.formation
     sets = [one for pool in formation.layout for one in pool]
     pages = Pages(workers, len(sets))
+    logs.keep(Ring(pages.board.log(workers)), "supervisor")
     locks = DriveLocks(pages, sets, locked)
     mesh = listen_mesh(workers)
     # the kernel's form of an abstract name: bytes with a leading NUL

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from ..base.pages import PULSE_BEAT, PULSE_STATE, STATE_DRAINING, STATE_FAILED, STATE_SERVING
+from ..base.rings import Ring
 from ..config.values import ConfigError
 from ..observe import logs
 from .context import Running, Start, WorkerContext
@@ -47,6 +48,7 @@ def run(context: WorkerContext, tell: Tell, start: Start) -> int:
     import uvloop
 
     logs.setup(context.settings, f"worker {context.slot}")
+    logs.keep(Ring(context.pages.board.log(context.slot)), f"worker {context.slot}")
     faulthandler.register(signal.SIGQUIT, all_threads=True, chain=False)
     _raise_open_files()
     try:

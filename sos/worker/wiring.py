@@ -29,7 +29,7 @@ from ..http.limits import Limits
 from ..http.reply_head import server_headers
 from ..http.sanic_app import Server, make_app, serve
 from ..mesh.client import MeshClient
-from ..mesh.server import MeshServer
+from ..mesh.server import MeshServer, Topic
 from ..meta.records import BucketRecord
 from ..meta.transitions import decide
 from ..placement.parity import Parities, parities
@@ -58,6 +58,7 @@ from .health import SetHealth
 from .jobs import Jobs
 from .live_settings import LiveSettings
 from .memory import Trimmer
+from .observing import Observers, endpoint_of
 from .submit import (
     TOPIC_CLAIM,
     TOPIC_FAULT,
@@ -248,14 +249,14 @@ class Worker:
             self._reader_check,
         )
         self.trimmer = Trimmer(self._release_pages, self._trim_buffers, self._requests)
-        self.mesh = MeshServer(
-            {
-                TOPIC_SUBMIT: SubmitTopic({number: owner.submit for number, owner in self.owners.items()}),
-                TOPIC_CLAIM: ClaimTopic(claims),
-                TOPIC_FAULT: FaultTopic(self.owners),
-                TOPIC_SWEEP: SweepTopic(self.jobs.sweep),
-            }
-        )
+        self.observers = Observers(self.pages.board, self.fleet, endpoint_of(self.context))
+        topics: dict[int, Topic] = {
+            TOPIC_SUBMIT: SubmitTopic({number: owner.submit for number, owner in self.owners.items()}),
+            TOPIC_CLAIM: ClaimTopic(claims),
+            TOPIC_FAULT: FaultTopic(self.owners),
+            TOPIC_SWEEP: SweepTopic(self.jobs.sweep),
+        }
+        self.mesh = MeshServer(self.observers.topics(topics))
         headers = dict(server_headers(self.formation.deployment))
         self.surface = SurfaceSettings(
             region=self.settings.region,
@@ -274,6 +275,7 @@ class Worker:
             self.identity.wait,
             self._admin(health),
             self.configuration.follow,
+            self.observers.watch,
         )
         self.live = LiveSettings(
             self.configuration, self.identity.directory, self.dispatcher, self.sets, self.live_classes
@@ -295,6 +297,7 @@ class Worker:
                 machine,
                 self.configuration.settings,
                 self.configuration,
+                observing=self.observers.observing,
             )
         )
 
@@ -359,6 +362,7 @@ class Worker:
         """Finish what is under way, hand the sets over, close the drives."""
         await asyncio.gather(*(server.drain(timeout_s) for server in self.servers))
         self.trimmer.stop()
+        self.observers.stop()
         await self.identity.stop()
         await self.jobs.stop()
         await self.mesh.stop()

@@ -102,4 +102,7 @@ class Surface:
             canonical = encode_query(parse_query(query.encode()))
             fields["authorization"] = sign_v4(method, raw, canonical, fields, "UNSIGNED-PAYLOAD", stamp=stamp)
         message = request(method, raw + ("?" + query if query else ""), list(fields.items()), body)
-        return Answer(self.loop.run_until_complete(self.dispatcher.handle(message)))
+        reply = self.loop.run_until_complete(self.dispatcher.handle(message))
+        if reply.ended is not None:
+            reply.ended(True)
+        return Answer(reply)
