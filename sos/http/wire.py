@@ -73,6 +73,11 @@ class Wire(asyncio.Protocol):
         self._writable = True
         self.wake()
 
+    def certificate(self) -> bytes:
+        """That the client has shown (DER), verified by the handshake; empty for none."""
+        connection = self.transport.get_extra_info("ssl_object") if self.transport is not None else None
+        return (connection.getpeercert(binary_form=True) or b"") if connection is not None else b""
+
     # -- flow ------------------------------------------------------------------------------------------
 
     def pause(self) -> None:

@@ -23,6 +23,7 @@ from ..domain.errors import (
 from ..http.message import Headers, Request
 from ..meta.records import BucketRecord
 from ..services.buckets import Buckets
+from ..services.identity.sts import Sts
 from ..services.listing import Listing
 from ..services.multipart import Multipart
 from ..services.objects import Objects
@@ -75,7 +76,9 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """:param known: account → how documents show it"""
+    """:param known: account → how documents show it
+    :param sts: None on a surface without it
+    """
 
     buckets: Buckets
     objects: Objects
@@ -83,6 +86,7 @@ class Services:
     listing: Listing
     purge: Purge
     known: Who = root_account
+    sts: Sts | None = None
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ from .router import route, target
 
 is_sha256 = re.compile(r"[0-9a-f]{64}").fullmatch
 RESERVED = b"/minio"
+NOBODY = Identity(anonymous=True)
 ADMIN = (b"/minio/admin/", b"/minio/kms/")
 METRICS = (b"/minio/v2/metrics/", b"/minio/metrics/v3", b"/minio/prometheus/metrics")
 UNNAMED = "internal.<unknown>"
@@ -131,7 +132,7 @@ class Dispatcher:
         seen.operation = operation
         seen.number = self.tallies.begin(operation.name)
         check_headers(request.headers)
-        identity = await self._who(request, host_bucket)
+        identity = await self._who(request, host_bucket) if operation.signed else NOBODY
         action = operation.version_action if "versionId" in query else operation.action
         call = Call(
             request,

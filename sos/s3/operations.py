@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..http.message import Reply
+from . import sts
 from .call import Call
 from .handlers import buckets, copying, deleting, listing, multipart, policies, posting, reading, unconfigured, writing
 
@@ -38,6 +39,7 @@ class Operation:
     :param handler: None: not implemented
     :param by_handler: the handler authorises (each key of a batch, the form of an upload), not the dispatcher
     :param note: for the support page
+    :param signed: False: the handler authenticates too; until then nobody asks
     """
 
     name: str
@@ -50,6 +52,7 @@ class Operation:
     handler: Handler | None
     by_handler: bool
     note: str
+    signed: bool = True
 
 
 def _row(
@@ -64,13 +67,14 @@ def _row(
     header: str = "",
     by_handler: bool = False,
     note: str = "",
+    signed: bool = True,
 ) -> Operation:
     """:param select: query names joined with ``&``; empty for none"""
     queries = tuple(select.split("&")) if select else ()
     headers = (header,) if header else ()
     named = "s3:" + (action or name)
     versioned = "s3:" + (version_action or action or name)
-    return Operation(name, method, level, queries, headers, named, versioned, handler, by_handler, note)
+    return Operation(name, method, level, queries, headers, named, versioned, handler, by_handler, note, signed)
 
 
 def _service(method: str, select: str, name: str, handler: Handler | None = None, **more: str) -> Operation:
@@ -93,7 +97,16 @@ SERVICE_OPERATIONS = (
     _row(Level.SERVICE, "GET", "", "ListBuckets", buckets.list_buckets, action="ListAllMyBuckets", by_handler=True),
     _service("GET", "events", "ListenNotification", note=_EXTENSION),
     _service("GET", "x-id=ListDirectoryBuckets", "ListDirectoryBuckets", action="ListAllMyDirectoryBuckets"),
-    _service("POST", "", "AssumeRole", note="the STS API is served here"),
+    _row(
+        Level.SERVICE,
+        "POST",
+        "",
+        "AssumeRole",
+        sts.answer,
+        by_handler=True,
+        signed=False,
+        note="and with web identity, client grants, a client certificate, a custom token",
+    ),
 )
 
 BUCKET_OPERATIONS = (

@@ -43,6 +43,7 @@ from ..services.access import Access
 from ..services.buckets import Buckets
 from ..services.configuration import Configuration
 from ..services.fleet import Fleet
+from ..services.identity import certificates
 from ..services.identity.identity import Identity
 from ..services.identity.vault import Root, salt_of
 from ..services.listing import Listing
@@ -58,6 +59,7 @@ from .health import SetHealth
 from .jobs import Jobs
 from .live_settings import LiveSettings
 from .memory import Trimmer
+from .proofs import make_sts
 from .observing import Observers, endpoint_of
 from .submit import (
     TOPIC_CLAIM,
@@ -229,7 +231,9 @@ class Worker:
         self.identity = Identity(pools.system, self.pages, self._root(), root_access=self.settings.root_access)
         self.configuration = Configuration(self.identity.realm, self.pages, self.settings, variables(os.environ))
         known = known_by(self.identity.directory)
-        services = Services(self.buckets, objects, multipart, listing, purge, known)
+        self.sts = make_sts(self.identity, self.configuration, lambda: self.context.settings)
+        self.configuration.watch(certificates.SUBSYSTEM, self._ask_clients)
+        services = Services(self.buckets, objects, multipart, listing, purge, known, self.sts)
         owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
         looks = [drives.follow for drives in self.drives if drives.number not in self.owners]
         for drives in self.drives:
@@ -313,6 +317,11 @@ class Worker:
             settings.root_password_old,
         )
 
+    def _ask_clients(self) -> None:
+        """Whether client certificates are asked for, as the configuration has it."""
+        if self.certificates is not None:
+            self.certificates.ask_clients(bool(self.configuration.enabled(certificates.SUBSYSTEM)))
+
     def _reader_check(self) -> None:
         for number in self.owners:
             self.drives[number].reader_check()
@@ -337,6 +346,7 @@ class Worker:
         await self.jobs.start()
         await self.identity.start()
         self.configuration.look()
+        self._ask_clients()
         for sock in self.context.api_sockets:
             app = make_app(
                 self.dispatcher.handle,

@@ -11,7 +11,7 @@ from ...http.message import Request
 from . import sigv2, sigv4
 from .canonical import ALGORITHM
 from .errors import AmbiguousCredentials, UnsupportedSignature
-from .identity import UNSIGNED, Identity, KeyLookup
+from .identity import EMPTY_SHA256, UNSIGNED, Identity, KeyLookup
 from .query import parse_query
 
 
@@ -23,6 +23,7 @@ def authenticate(
     *,
     service: str = "s3",
     host_bucket: str = "",
+    body_sha256: str = EMPTY_SHA256,
 ) -> Identity:
     """Who sent a request.
 
@@ -30,6 +31,7 @@ def authenticate(
     :param now_s: wall clock, seconds since the epoch
     :param service: ``s3`` or ``sts``
     :param host_bucket: the bucket when it came in the host name (signature V2 covers it)
+    :param body_sha256: what a signature without ``x-amz-content-sha256`` covers; clients of STS send none
     :raises AuthError, AccessDenied: the request claims an identity that does not hold
     """
     pairs = parse_query(request.query)
@@ -39,7 +41,7 @@ def authenticate(
     header = request.headers.get("authorization")
     if bool(header) + presigned_v2 + presigned_v4 > 1:
         raise AmbiguousCredentials()
-    place = sigv4.Place(region, service, "location" in names)
+    place = sigv4.Place(region, service, "location" in names, body_sha256)
     if header:
         return _by_header(request, header, pairs, keys, place, now_s, host_bucket)
     if presigned_v2:

@@ -52,11 +52,13 @@ class Place(msgspec.Struct, frozen=True):
 
     :param region: empty accepts any
     :param lax_region: accept ``us-east-1`` too (clients ask for a bucket's location with it)
+    :param body_sha256: of the body, for requests that do not declare it
     """
 
     region: str
     service: str
     lax_region: bool = False
+    body_sha256: str = EMPTY_SHA256
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -108,7 +110,7 @@ def verify_header(
     if abs(now_s - moment_s) > SKEW_S:
         raise RequestTimeTooSkewed()
     _check_scope(scope, stamp, place, AuthorizationHeaderMalformed)
-    payload = values.get("x-amz-content-sha256", EMPTY_SHA256)
+    payload = values.get("x-amz-content-sha256", place.body_sha256)
     claim = Claim(scope, signed, signature, stamp, payload, encode_query(pairs), Scheme.HEADER, moment_s)
     found = find(keys, scope.access_key, values.get("x-amz-security-token", ""))
     return _verify(request, values, claim, found)

@@ -8,10 +8,11 @@ networks and loopback are allowed, since that is where identity providers are.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,9 +49,9 @@ class Answered:
 
 
 class Outbound:
-    """:param trust: what certificates of services are verified with; None = what the system trusts"""
+    """:param trust: makes what certificates of services are verified with; reads files"""
 
-    def __init__(self, trust: ssl.SSLContext | None = None) -> None:
+    def __init__(self, trust: Callable[[], ssl.SSLContext] = ssl.create_default_context) -> None:
         self._trust = trust
 
     async def request(
@@ -62,7 +63,8 @@ class Outbound:
         :raises Unreachable:
         """
         check_url(url)
-        connector = aiohttp.TCPConnector(resolver=_Resolver(), ssl=self._trust or True, force_close=True)
+        trust = await asyncio.to_thread(self._trust) if url.startswith("https:") else True
+        connector = aiohttp.TCPConnector(resolver=_Resolver(), ssl=trust, force_close=True)
         timeout = aiohttp.ClientTimeout(total=TOTAL_S_MAX, connect=CONNECT_S_MAX)
         try:
             async with (

@@ -172,11 +172,9 @@ class Sts:
     def duration(self, wanted: Wanted) -> int:
         """Seconds that credentials may live for. :raises InvalidParameter:"""
         always = self._duration_s()
-        if always:
-            return always
-        if not wanted.duration:
+        if not always and not wanted.duration:
             return rules.SESSION_S_DEFAULT
-        seconds = _positive(wanted.duration)
+        seconds = always or _positive(wanted.duration)
         if not rules.SESSION_S_MIN <= seconds <= rules.SESSION_S_MAX:
             raise InvalidParameter("invalid token expiry")
         return seconds
