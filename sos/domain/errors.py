@@ -99,6 +99,11 @@ class ObjectLocked(StoreError):
 class QuotaExceeded(StoreError): ...
 
 
+class QuotaUngranted(StoreError):
+    """The operation adds ``detail['added']`` bytes to a bucket with a quota, and the keeper of quotas has not granted so
+    many, or under an earlier term. Never told to clients: the writer asks the keeper and tries again."""
+
+
 class InvalidRange(StoreError):
     """416; ``detail['size']`` is the object's size in bytes, ``detail['range']`` the header."""
 

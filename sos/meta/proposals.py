@@ -23,6 +23,8 @@ class PutObject(Proposal, frozen=True, kw_only=True):
 
     :param inline: shards of inline data in the order of the set's drives, empty when in a volume
     :param version_id: 16 bytes to keep (replication), else chosen by the owner when versioning is on
+    :param granted: bytes that it may add to a bucket with a quota (``sos/services/quota_keeper.py``)
+    :param term: of the keeper that granted them
     """
 
     key: bytes
@@ -31,6 +33,8 @@ class PutObject(Proposal, frozen=True, kw_only=True):
     extent: int = 0
     conditions: Conditions = NO_CONDITIONS
     version_id: bytes = b""
+    granted: int = 0
+    term: int = 0
 
 
 class DeleteObject(Proposal, frozen=True, kw_only=True):
@@ -78,11 +82,15 @@ class CreateUpload(Proposal, frozen=True, kw_only=True):
 
 
 class PutPart(Proposal, frozen=True, kw_only=True):
+    """:param granted, term: as in :class:`PutObject`"""
+
     key: bytes
     upload_id: bytes
     part: PartRecord
     inline: tuple[bytes, ...] = ()
     extent: int = 0
+    granted: int = 0
+    term: int = 0
 
 
 class AbortUpload(Proposal, frozen=True, kw_only=True):
@@ -176,6 +184,11 @@ class DropUndo(Proposal, frozen=True, kw_only=True):
     keys: tuple[bytes, ...]
 
 
+class Flush(Proposal, frozen=True, kw_only=True):
+    """Always refused (ConditionalConflict): whoever gets the refusal knows that all that was proposed to this set before
+    is decided, and published or undone. Nothing is written."""
+
+
 AnyProposal = (
     PutObject
     | DeleteObject
@@ -193,6 +206,7 @@ AnyProposal = (
     | ChangeSystem
     | DropExtents
     | DropUndo
+    | Flush
 )
 
 

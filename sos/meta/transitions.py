@@ -32,6 +32,7 @@ from .proposals import (
     DropExtents,
     DropUndo,
     FenceBucket,
+    Flush,
     Outcome,
     PutObject,
     PutPart,
@@ -86,6 +87,7 @@ _OTHERS: dict[type, _Change] = {
     ChangeSystem: buckets.change_system,
     DropExtents: buckets.drop_extents,
     DropUndo: buckets.drop_undo,
+    Flush: buckets.flush,
 }
 
 _FREES = frozenset({DeleteObject, AbortUpload, RemoveBucket, FenceBucket, DropExtents, DropUndo})
@@ -99,7 +101,7 @@ def decide(
     now_ns: int,
     *,
     undo_ns: int = 0,
-    used_elsewhere: int = 0,
+    term: int = 0,
 ) -> Decision:
     """Decide one proposal.
 
@@ -107,13 +109,13 @@ def decide(
     :param order: the sequence that the operation gets when it is committed
     :param now_ns: the owner's clock, for retention and times of modification
     :param undo_ns: length of the undo window, 0 = off
-    :param used_elsewhere: bytes of the bucket in other sets, for its quota
+    :param term: the term of grants where the bucket, or its account, has a quota; 0 = it has none
     :raises DriveFault: the view cannot be read (a row that fails its checksum is one); nothing is decided
     """
     draft = Draft(view, bucket, proposal.bucket_id, order, now_ns, undo_ns)
     frees = type(proposal) in _FREES
     try:
-        outcome = _change(draft, proposal, used_elsewhere)
+        outcome = _change(draft, proposal, term)
     except DriveFault:
         raise
     except StoreError as error:
@@ -121,14 +123,16 @@ def decide(
     return Decision(draft.result(), outcome, draft.inline_id, draft.inline, frees)
 
 
-def _change(draft: Draft, proposal: AnyProposal, used_elsewhere: int) -> Done:
+def _change(draft: Draft, proposal: AnyProposal, term: int) -> Done:
     change = _OBJECTS.get(type(proposal))
     if change is None:
         return _OTHERS[type(proposal)](draft, proposal)
     if draft.bucket is None or draft.get("fences", keys.fence_row(draft.bucket_id)) is not None:
         raise NoSuchBucket()
     outcome = change(draft, proposal)
-    draft.check_quota(used_elsewhere)
+    if term:
+        granted = proposal.granted if isinstance(proposal, PutObject | PutPart) and proposal.term == term else 0
+        draft.check_grant(granted)
     draft.settle_counters()
     draft.settle_links(proposal.key)  # type: ignore[union-attr]  # every proposal of _OBJECTS has a key
     return outcome

@@ -17,6 +17,7 @@ from ..domain.names import check_bucket_name
 from ..meta import keys, rows, walk
 from ..meta.proposals import CreateBucket, FenceBucket, RemoveBucket, UpdateBucket
 from ..meta.records import BucketRecord
+from .access import owner_of
 from .calls import commit, request_id
 from .pools import Pools
 
@@ -64,6 +65,8 @@ class Buckets:
         self._pages = pages
         self._cache = BucketCache(pages)
         self._decided: dict[int, BucketRecord] = {}
+        self._owned: dict[str, tuple[int, ...]] = {}
+        self._every: list[BucketRecord] = []
         self._decided_generation = -1
 
     async def get(self, name: str) -> BucketRecord:
@@ -294,6 +297,13 @@ class Buckets:
         if generation > self._decided_generation:
             self._decided = {record.bucket_id: record for record in found if record.state == "live"}
             self._decided_generation = generation
+            self._every, self._owned = found, {}
+
+    def ids_of(self, account: str) -> tuple[int, ...]:
+        """Ids of the buckets that an account owns, in any state, as of the last ``prepare``."""
+        if account not in self._owned:
+            self._owned[account] = tuple(one.bucket_id for one in self._every if owner_of(one) == account)
+        return self._owned[account]
 
     def decide_record(self, bucket_id: int) -> BucketRecord | None:
         """The live record for an owner's decision, as of the last ``prepare``."""

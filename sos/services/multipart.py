@@ -82,6 +82,8 @@ class Multipart:
         if body.size > PUT_BYTES_MAX:
             raise EntityTooLarge()
         target, upload = await self._find(bucket, key, upload_id)
+        if self._objects.quotas is not None:
+            await self._objects.quotas.require_room_for_part(bucket, target, upload_id, number, body.size)
         staged = await target.stage(body, upload.template.storage_class)
         part = PartRecord(
             number=number,
@@ -100,7 +102,7 @@ class Multipart:
             inline=staged.inline,
             extent=staged.extent,
         )
-        await commit_staged(target, proposal, staged)
+        await commit_staged(target, proposal, staged, self._objects.decider(bucket))
         return part
 
     async def copy_part(

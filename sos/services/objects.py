@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
@@ -32,6 +32,7 @@ from .access import owner_of
 from .calls import as_error, commit, decide, request_id
 from .locate import Located, locate, require_object, require_target, target_of
 from .pools import Pools
+from .quotas import Quotas
 from .streams import BytesStream, ChainStream, CopyBody
 from .types import ByteRange, Found, Opened
 
@@ -43,6 +44,9 @@ REREAD_S_MAX = 10.0
 #: Waits in between start with one turn of the loop and grow to this.
 REREAD_PAUSE_S_MAX = 0.005
 
+Decide = Callable[[SetHandle, "PutObject | PutPart"], Awaitable["Done | StoreError"]]
+"""What the owner decides of a proposal. Raises where nobody knows."""
+
 Source = tuple[BucketRecord, bytes, bytes | None, Conditions]
 
 
@@ -50,10 +54,12 @@ class Objects:
     """The service.
 
     :param readers: pool of threads that produce the bodies of replies
+    :param quotas: None: there are none
     """
 
-    def __init__(self, pools: Pools, readers: Executor) -> None:
+    def __init__(self, pools: Pools, readers: Executor, quotas: Quotas | None = None) -> None:
         self._pools = pools
+        self.quotas = quotas
         self._readers = readers
 
     # -- writing -------------------------------------------------------------------------------------
@@ -69,6 +75,8 @@ class Objects:
         target = await target_of(self._pools, bucket, key)
         if conditions != NO_CONDITIONS:
             await self._precheck(bucket, key, conditions)
+        if self.quotas is not None:
+            await self.quotas.require_room(bucket, target, key, body.size)
         staged = await target.stage(body, template.storage_class)
         try:
             await require_target(self._pools, bucket, key, target)
@@ -94,8 +102,13 @@ class Objects:
             extent=staged.extent,
             conditions=conditions,
         )
-        done = await commit_staged(target, proposal, staged)
+        done = await commit_staged(target, proposal, staged, self.decider(bucket))
         return done if done.record is not None else msgspec.structs.replace(done, record=record)
+
+    def decider(self, bucket: BucketRecord) -> Decide:
+        """How what adds bytes to a bucket is decided: with a grant where it has a quota."""
+        quotas = self.quotas
+        return decide if quotas is None else lambda target, proposal: quotas.decide(target, bucket, proposal)
 
     async def _precheck(self, bucket: BucketRecord, key: bytes, conditions: Conditions) -> None:
         """Refuse early what the owner would refuse after the whole body."""
@@ -360,7 +373,9 @@ def manifest_of(snapshot: Snapshot, record: ObjectRecord) -> Sequence[PartRecord
     return manifest.parts
 
 
-async def commit_staged(target: SetHandle, proposal: PutObject | PutPart, staged: Staged) -> Done:
+async def commit_staged(
+    target: SetHandle, proposal: PutObject | PutPart, staged: Staged, decide: Decide = decide
+) -> Done:
     """Commit a proposal that refers to a staged payload; a refused one gives the space back.
 
     An error of the call itself, whichever it is, leaves it: the payload may be referenced. What turns out not to be is

@@ -30,8 +30,10 @@ from ..http.reply_head import server_headers
 from ..http.sanic_app import Server, make_app, serve
 from ..mesh.client import MeshClient
 from ..mesh.server import MeshServer, Topic
+from ..meta.proposals import AnyProposal
 from ..meta.records import BucketRecord
-from ..meta.transitions import decide
+from ..meta.transitions import Decision, decide
+from ..meta.walk import View
 from ..placement.parity import Parities, parities
 from ..placement.sets import KeyMap, owned_by, owner_of
 from ..s3.auth.lookup import keys_of
@@ -42,7 +44,7 @@ from ..s3.dispatch import Dispatcher
 from ..services.access import Access
 from ..services.buckets import Buckets
 from ..services.configuration import Configuration
-from ..services.fleet import Fleet
+from ..services.fleet import TOPIC_QUOTA, Fleet
 from ..services.identity import certificates
 from ..services.identity.identity import Identity
 from ..services.identity.vault import Root, salt_of
@@ -51,6 +53,9 @@ from ..services.multipart import Multipart
 from ..services.objects import Objects
 from ..services.pools import Claims, Pools
 from ..services.purge import Purge
+from ..services.quota_keeper import Keeper, QuotaTopic, RemoteKeeper
+from ..services.quotas import Limits as QuotaLimits
+from ..services.quotas import Quotas
 from ..services.usage import Usage
 from .cluster import MachineFacts
 from .context import WorkerContext
@@ -59,8 +64,8 @@ from .health import SetHealth
 from .jobs import Jobs
 from .live_settings import LiveSettings
 from .memory import Trimmer
-from .proofs import make_sts
 from .observing import Observers, endpoint_of
+from .proofs import make_sts
 from .submit import (
     TOPIC_CLAIM,
     TOPIC_FAULT,
@@ -169,7 +174,7 @@ class Worker:
             number,
             drives.engines,
             self.pages,
-            decide,
+            self._decide,
             self._bucket_of,
             len(drives.paths) - classes.standard,
             classes.standard,
@@ -185,7 +190,10 @@ class Worker:
         return RemoteOwner(number, self.peers[owner_of(number, self.context.workers)])
 
     async def _prepare(self) -> None:
-        await self.buckets.prepare()
+        await self.limits.prepare()
+
+    def _decide(self, view: View, bucket: BucketRecord | None, proposal: AnyProposal, order: int, now_ns: int) -> Decision:
+        return decide(view, bucket, proposal, order, now_ns, term=self.limits.term(bucket))
 
     def _bucket_of(self, bucket_id: int) -> BucketRecord | None:
         return self.buckets.decide_record(bucket_id)
@@ -224,7 +232,12 @@ class Worker:
         claim = claim_through(claims, self.context.slot, self.peers, lambda number: owner_of(number, workers))
         pools = Pools(self.sets, self.maps, claim if len(self.maps) > 1 else None)
         self.buckets = Buckets(pools, self.pages)
-        objects = Objects(pools, self.get_pool)
+        self.limits = QuotaLimits(pools, self.buckets, self.pages)
+        # the worker of set 0 grants quotas to all
+        self.keeper = Keeper(self.sets, self.limits, self.pages) if 0 in self.owners else None
+        grants = self.keeper or RemoteKeeper(self.peers[owner_of(0, workers)])
+        quotas = Quotas(pools, self.limits, grants, self.pages, self.context.slot)
+        objects = Objects(pools, self.get_pool, quotas)
         listing = Listing(self.sets, self.work_pool)
         multipart = Multipart(pools, objects, listing)
         purge = Purge(self.buckets, objects, multipart, listing)
@@ -259,6 +272,7 @@ class Worker:
             TOPIC_CLAIM: ClaimTopic(claims),
             TOPIC_FAULT: FaultTopic(self.owners),
             TOPIC_SWEEP: SweepTopic(self.jobs.sweep),
+            TOPIC_QUOTA: QuotaTopic(grants),
         }
         self.mesh = MeshServer(self.observers.topics(topics))
         headers = dict(server_headers(self.formation.deployment))
@@ -375,6 +389,8 @@ class Worker:
         self.observers.stop()
         await self.identity.stop()
         await self.jobs.stop()
+        if self.keeper is not None:
+            await self.keeper.stop()
         await self.mesh.stop()
         for owner in self.owners.values():
             await owner.stop()

@@ -37,6 +37,7 @@ class Deciding:
         self.order = 0
         self.now_ns = 1000 * SECOND
         self.undo_ns = 0
+        self.term = 0
         self.last: Decision | None = None
         self._offset = 0
 
@@ -46,7 +47,7 @@ class Deciding:
     def submit(self, proposal: AnyProposal) -> Outcome:
         self.order += 1
         self.now_ns += SECOND
-        self.last = decide(self.view, self.bucket, proposal, self.order, self.now_ns, undo_ns=self.undo_ns)
+        self.last = decide(self.view, self.bucket, proposal, self.order, self.now_ns, undo_ns=self.undo_ns, term=self.term)
         rows = list(self.last.rows)
         if self.last.inline_id:
             rows.append(Row("inline", self.last.inline_id, self.last.inline[0]))

@@ -8,7 +8,7 @@ import pytest
 from sos.domain.conditions import Conditions
 from sos.drive.engine import Row
 from sos.meta import keys, queries
-from sos.meta.proposals import DropUndo, PutSystem, UpdateHave, UpdateObject
+from sos.meta.proposals import DropUndo, Flush, PutObject, PutPart, PutSystem, UpdateHave, UpdateObject
 from sos.meta.records import CounterRecord, ExtentRecord
 from sos.meta.rows import open_row
 from sos.meta.transitions import decide
@@ -136,25 +136,33 @@ def test_tags_of_a_noncurrent_version() -> None:
     audit(owner.view, [7])
 
 
-def test_quota_is_exact() -> None:
-    """R16: up to the last byte; overwriting counts the difference; parts count."""
-    owner = Deciding(quota_bytes=100)
-    owner.done(owner.put(b"a", 60))
-    assert owner.refused(owner.put(b"b", 41)) == "QuotaExceeded"
-    owner.done(owner.put(b"b", 40))
+def test_bytes_are_added_by_grant_alone_where_there_is_a_quota() -> None:
+    """R16: overwriting counts the difference; parts count when they are stored and not again."""
+    owner = Deciding()
+    owner.term = 3
+
+    def granted(proposal: PutObject | PutPart, size: int, term: int = 3) -> PutObject | PutPart:
+        return msgspec.structs.replace(proposal, granted=size, term=term)
+
+    for size, term in ((0, 3), (59, 3), (60, 2), (60, 4), (-60, 3)):
+        assert owner.refused(granted(owner.put(b"a", 60), size, term)) == "QuotaUngranted"
+    assert owner.last is not None and owner.last.outcome.detail == {"added": 60}
+    owner.done(granted(owner.put(b"a", 60), 60))
     owner.done(owner.put(b"a", 60))
     owner.done(owner.put(b"a", 30))
+    assert owner.refused(granted(owner.put(b"a", 60), 29)) == "QuotaUngranted"
+    owner.done(granted(owner.put(b"a", 60), 30))
     upload = owner.create_upload(b"c")
     owner.done(upload)
-    assert owner.refused(owner.put_part(b"c", upload.record.upload_id, 1, 31)) == "QuotaExceeded"
+    assert owner.refused(granted(owner.put_part(b"c", upload.record.upload_id, 1, 31), 30)) == "QuotaUngranted"
     part = owner.put_part(b"c", upload.record.upload_id, 1, 30)
-    owner.done(part)
+    owner.done(granted(part, 30))
     owner.done(owner.complete(b"c", upload.record.upload_id, [part.part]))
-    assert owner.refused(owner.put(b"d", 1)) == "QuotaExceeded"
-    elsewhere = decide(
-        owner.view, msgspec.structs.replace(owner.bucket, quota_bytes=150), owner.put(b"d", 1), 99, 1, used_elsewhere=50
-    )
-    assert elsewhere.outcome.name == "QuotaExceeded"
+    owner.done(owner.delete(b"a"))
+
+
+def test_a_flush_changes_nothing() -> None:
+    assert Deciding().refused(Flush(request_id=bytes(16), bucket_id=0)) == "ConditionalConflict"
 
 
 def test_a_condition_sees_the_latest_object_only() -> None:

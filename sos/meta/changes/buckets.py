@@ -21,6 +21,7 @@ from ..proposals import (
     DropExtents,
     DropUndo,
     FenceBucket,
+    Flush,
     PutSystem,
     RemoveBucket,
     UpdateBucket,
@@ -137,6 +138,11 @@ def change_system(draft: Draft, proposal: ChangeSystem) -> Done:
         elif row.value is not None and row.value != row.expect:
             draft.put("sys", row.key, row.value)
     return Done(seq=draft.order)
+
+
+def flush(draft: Draft, proposal: Flush) -> Done:
+    """:raises ConditionalConflict: always"""
+    raise ConditionalConflict()
 
 
 def drop_extents(draft: Draft, proposal: DropExtents) -> Done:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ...domain.errors import InternalFault, QuotaExceeded
+from ...domain.errors import InternalFault, QuotaUngranted
 from ...drive.engine import Row
 from .. import keys
 from ..records import BucketRecord, CounterRecord, DataRef, ExtentRecord
-from ..rows import open_counter, open_extent, open_row, seal
+from ..rows import open_counter, open_extent, seal
 from ..walk import View
 
 _FIELDS = len(CounterRecord.__struct_fields__)
@@ -95,18 +95,11 @@ class Draft:
 
     # -- the end -----------------------------------------------------------------------------------
 
-    def check_quota(self, elsewhere: int) -> None:
-        """:raises QuotaExceeded: the operation adds bytes and the bucket would hold more than its quota"""
-        quota = self.bucket.quota_bytes if self.bucket is not None else 0
+    def check_grant(self, granted: int) -> None:
+        """:raises QuotaUngranted: the operation adds more bytes than it was granted"""
         added = sum(u[SIZE] + u[UPLOAD_SIZE] for u in self.usage.values())
-        if not quota or added <= 0:
-            return
-        held = 0
-        for row, value in self.view.scan("counters", *keys.of_bucket(self.bucket_id)):
-            counter = open_row(row, value, CounterRecord)
-            held += counter.size + counter.upload_size
-        if elsewhere + held + added > quota:
-            raise QuotaExceeded(quota=quota, size=elsewhere + held)
+        if added > max(granted, 0):
+            raise QuotaUngranted(added=added)
 
     def settle_counters(self) -> None:
         """Write the counters (D1); one that is all zero has no row."""
