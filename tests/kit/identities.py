@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sos.base.pages import GEN_BUCKETS, GEN_IAM, Pages
+from sos.base.pages import GEN_BUCKETS, GEN_CONFIG, GEN_IAM, Pages
 from sos.crypto.passwords import derive
 from sos.domain.errors import ReadQuorumLost
 from sos.meta.proposals import AnyProposal, Outcome
@@ -64,7 +64,7 @@ class MemorySystem:
             self.commits += 1
             decision = decide(self.view, None, proposal, self.commits, 1)
             self.view.apply(decision.rows)
-            for table, word in (("sys", GEN_IAM), ("buckets", GEN_BUCKETS)):
+            for table, word in (("sys", GEN_IAM), ("sys", GEN_CONFIG), ("buckets", GEN_BUCKETS)):
                 if any(row.table == table for row in decision.rows):
                     self.pages.bump(word)
             outcomes.append(decision.outcome)

@@ -141,6 +141,7 @@ class Configuration:
 
     def settings(self) -> Settings:
         """The server's settings with what is in force here."""
+        self._look()
         return self._layers.settings_with(self._stored.values)
 
     # -- following -------------------------------------------------------------------------------------
@@ -202,6 +203,7 @@ class Configuration:
             except BadRow as error:
                 log.error("the configuration of %s:%s cannot be read: %s", *place, error.message)
                 bad.add(place[0])
+                values[place] = {}  # it can be removed, or set anew
         return _Stored(found, values, frozenset(bad))
 
     def _take(self, found: _Stored) -> None:
