@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -312,6 +312,38 @@ class Client:
         :param path: decoded, for example ``/bucket/some key``
         :raises OSError, http.client.HTTPException: the connection broke or the reply was cut
         """
+        with self._replying(method, path, query, body, headers) as reply:
+            data = reply.read()
+        return Reply(reply.status, {name.lower(): value for name, value in reply.getheaders()}, data)
+
+    def outcome(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, str]:
+        """Status and error code alone, for replies that may have no end: of a success nothing is read, and the
+        connection is given up."""
+        with self._replying(method, path, query, body, headers) as reply:
+            data = reply.read() if reply.status >= 300 else b""
+            code = re.search(rb"<Code>(\w+)</Code>|\"Code\": ?\"(\w+)\"", data)
+            told = (code[1] or code[2]).decode() if code else reply.headers.get("x-minio-error-code", "")
+        if reply.status < 300:
+            self._connection.close()
+        return reply.status, told
+
+    @contextlib.contextmanager
+    def _replying(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: bytes,
+        headers: Mapping[str, str] | None,
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Send a request; its reply, of which the head is read."""
         target = quote(path, safe="/-_.~")
         pairs = sorted((quote(k, safe="-_.~"), quote(v, safe="-_.~")) for k, v in (query or {}).items())
         text = "&".join(f"{k}={v}" for k, v in pairs)
@@ -328,12 +360,10 @@ class Client:
             )
         try:
             self._connection.request(method, f"{target}?{text}" if text else target, body or None, given)
-            reply = self._connection.getresponse()
-            data = reply.read()
+            yield self._connection.getresponse()
         except BROKEN:
             self._connection.close()
             raise
-        return Reply(reply.status, {name.lower(): value for name, value in reply.getheaders()}, data)
 
     def connect(self) -> None:
         """Make the connection where there is none."""
