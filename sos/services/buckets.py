@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 
 import msgspec
 
 from ..base.pages import GEN_BUCKETS, Pages
-from ..domain.errors import BucketExists, BucketNotEmpty, ConditionalConflict, InternalFault, MustWait, NoSuchBucket
+from ..domain.errors import BucketExists, BucketNotEmpty, ConditionalConflict, InternalFault, NoSuchBucket
 from ..domain.names import check_bucket_name
-from ..meta import keys, rows, walk
+from ..meta import keys, walk
 from ..meta.proposals import CreateBucket, FenceBucket, RemoveBucket, UpdateBucket
 from ..meta.records import BucketRecord
 from .access import owner_of
+from .bucket_rows import BucketRows
 from .calls import commit, request_id
 from .pools import Pools
 
@@ -63,6 +65,7 @@ class Buckets:
     def __init__(self, pools: Pools, pages: Pages) -> None:
         self._pools = pools
         self._pages = pages
+        self._rows = BucketRows(pools.system)
         self._cache = BucketCache(pages)
         self._decided: dict[int, BucketRecord] = {}
         self._owned: dict[str, tuple[int, ...]] = {}
@@ -78,12 +81,9 @@ class Buckets:
         if cache.fresh() and (record := cache.by_name(name)) is not None:
             return record
         generation = cache.generation
-        system = self._pools.system
-        snapshot = system.snapshot_now() or await system.snapshot()
-        try:
-            record = self._read(snapshot.get("buckets", name.encode()), name)
-        finally:
-            snapshot.close()
+        record = await self._rows.find(name)
+        if record is None or record.state != "live":
+            raise NoSuchBucket(bucket=name)
         cache.keep(generation, record)
         return record
 
@@ -98,15 +98,9 @@ class Buckets:
         if not 0 < len(name) <= NAME_CHARS_MAX:
             return None
         generation = cache.generation
-        snapshot = self._pools.system.snapshot_now()
-        if snapshot is None:
-            raise MustWait()
-        try:
-            record = self._read(snapshot.get("buckets", name.encode()), name)
-        except NoSuchBucket:
+        record = self._rows.find_now(name)
+        if record is None or record.state != "live":
             return None
-        finally:
-            snapshot.close()
         cache.keep(generation, record)
         return record
 
@@ -125,33 +119,13 @@ class Buckets:
                 await self.update(old, msgspec.structs.replace(old, configurations=wanted))
                 return
 
-    @staticmethod
-    def _read(value: bytes | None, name: str) -> BucketRecord:
-        if value is None:
-            raise NoSuchBucket(bucket=name)
-        record = rows.open_row(name.encode(), value, BucketRecord)
-        if record.state != "live":
-            raise NoSuchBucket(bucket=name)
-        return record
-
     async def list(self, prefix: str, after: str, most: int) -> tuple[list[BucketRecord], str]:
         """Live buckets in order of their names, and the name to continue after (empty at the end)."""
         start = max(prefix.encode(), after.encode() + b"\0" if after else b"")
         stop = keys.after_prefix(prefix.encode()) if prefix else None
-        system = self._pools.system
-        snapshot = system.snapshot_now() or await system.snapshot()
-        found: list[BucketRecord] = []
-        try:
-            for key, value in snapshot.scan("buckets", start, stop):
-                record = rows.open_row(key, value, BucketRecord)
-                if record.state != "live":
-                    continue
-                if len(found) == most:
-                    return found, found[-1].name if found else ""
-                found.append(record)
-        finally:
-            snapshot.close()
-        return found, ""
+        found = await self._rows.page(start, stop, most + 1)
+        shown = found[:most]
+        return shown, shown[-1].name if shown and len(found) > most else ""
 
     async def create(self, name: str, owner: str, region: str, object_lock: bool) -> BucketRecord:
         """Create a bucket.
@@ -190,7 +164,7 @@ class Buckets:
             record = await self._record(name)
             if record.state != "live":
                 with contextlib.suppress(BucketNotEmpty):
-                    await self._finish(record)
+                    await self.finish(record)
                     return
             raise BucketExists(bucket=name, owned=record.owner == owner)
 
@@ -206,29 +180,35 @@ class Buckets:
     async def delete(self, name: str) -> None:
         """Delete an empty bucket: mark it, fence it in every set (each refuses when it holds anything), remove it.
 
-        A crash in between leaves a bucket in state *deleting*; the next DeleteBucket or CreateBucket of the name ends
-        or lifts it.
+        A crash in between leaves a bucket in state *deleting*: that is ended or lifted by the next DeleteBucket or
+        CreateBucket of the name, or by whoever looks for such buckets (``sos/services/unfinished.py``).
 
         :raises BucketNotEmpty, NoSuchBucket:
         """
-        await self._finish(await self._mark(name))
+        record, mine = await self._mark(name)
+        try:
+            await self.finish(record)
+        except NoSuchBucket:
+            # where the deletion was begun here, whoever ended it has done what was asked
+            if not mine:
+                raise
 
-    async def _mark(self, name: str) -> BucketRecord:
-        """The bucket's record in state *deleting*.
+    async def _mark(self, name: str) -> tuple[BucketRecord, bool]:
+        """The bucket's record in state *deleting*, and whether it was not so before.
 
         :raises BucketNotEmpty, NoSuchBucket:
         """
         for _ in range(ATTEMPTS_MAX):
             record = await self._record(name)
             if record.state != "live":
-                return record
+                return record, False
             # looked at first, so that requests to a bucket in use are not refused while the fences are tried
             await self._require_empty(record)
             with contextlib.suppress(ConditionalConflict):  # another request changed it: look again
-                return await self.update(record, msgspec.structs.replace(record, state="deleting"))
+                return await self.update(record, msgspec.structs.replace(record, state="deleting")), True
         raise ConditionalConflict(bucket=name)
 
-    async def _finish(self, record: BucketRecord) -> None:
+    async def finish(self, record: BucketRecord) -> None:
         """Fence and remove this very bucket, not another one of its name.
 
         Requests that do this at the same time may find different things: if one of them found something in the bucket,
@@ -262,14 +242,14 @@ class Buckets:
 
     async def _record(self, name: str) -> BucketRecord:
         """The record in any state, uncached."""
-        snapshot = await self._pools.system.snapshot()
-        try:
-            value = snapshot.get("buckets", name.encode())
-        finally:
-            snapshot.close()
-        if value is None:
+        record = await self._rows.find(name)
+        if record is None:
             raise NoSuchBucket(bucket=name)
-        return rows.open_row(name.encode(), value, BucketRecord)
+        return record
+
+    async def every(self) -> Sequence[BucketRecord]:
+        """The records of all buckets, in any state, uncached."""
+        return await self._rows.every()
 
     async def _lift(self, record: BucketRecord) -> None:
         """Take the fences away: before the bucket lives again, so that then none refuses a write. Until then its state does."""
@@ -288,12 +268,7 @@ class Buckets:
         generation = self._pages.generation(GEN_BUCKETS)
         if generation == self._decided_generation:
             return
-        system = self._pools.system
-        snapshot = system.snapshot_now() or await system.snapshot()
-        try:
-            found = [rows.open_row(key, value, BucketRecord) for key, value in snapshot.scan("buckets", b"", None)]
-        finally:
-            snapshot.close()
+        found = await self._rows.every()
         if generation > self._decided_generation:
             self._decided = {record.bucket_id: record for record in found if record.state == "live"}
             self._decided_generation = generation

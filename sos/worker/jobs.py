@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 
-from ..base.pages import PULSE_PID, Pages
+from ..base.pages import GEN_BUCKETS, PULSE_PID, Pages
 from ..domain.errors import StoreError
 from ..erasure.heal import Heal
 from ..erasure.reclaim import Reclaim
@@ -42,6 +42,7 @@ class Jobs:
     :param looks: called often: they watch the drives
     :param heals: of the owned sets
     :param reader_check: frees the snapshots of dead workers on the owned sets' drives
+    :param end_deletions: of buckets, that were cut off; where this worker owns set 0
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Jobs:
         looks: Sequence[Callable[[], None]],
         heals: Sequence[Heal],
         reader_check: Callable[[], None],
+        end_deletions: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self._end_deletions = end_deletions
         self._sets = sets
         self._owners = owners
         self._executor = executor
@@ -80,6 +83,8 @@ class Jobs:
             self._run(self._reclaim(one, reclaim))
         self._run(self._watch_workers())
         self._run(self._watch_drives())
+        if self._end_deletions is not None:
+            self._run(self._watch_buckets(self._end_deletions))
         for heal in self._heals:
             self._run(heal.run())
 
@@ -110,6 +115,19 @@ class Jobs:
                 continue
             if not reclaim.pending:
                 seen = one.view.state().committed
+
+    async def _watch_buckets(self, end_deletions: Callable[[], Awaitable[None]]) -> None:
+        """At the start, and whenever a bucket has changed."""
+        seen = -1
+        while True:
+            now = self._pages.generation(GEN_BUCKETS)
+            if now != seen:
+                try:
+                    await end_deletions()
+                    seen = now
+                except StoreError as error:
+                    log.warning("deletions of buckets are ended later: %s", error)
+            await asyncio.sleep(LOOK_S)
 
     async def _watch_workers(self) -> None:
         """After a worker was replaced: free its snapshots, which would keep index pages from being used again."""

@@ -56,6 +56,7 @@ from ..services.purge import Purge
 from ..services.quota_keeper import Keeper, QuotaTopic, RemoteKeeper
 from ..services.quotas import Limits as QuotaLimits
 from ..services.quotas import Quotas
+from ..services.unfinished import Unfinished
 from ..services.usage import Usage
 from .cluster import MachineFacts
 from .context import WorkerContext
@@ -264,6 +265,7 @@ class Worker:
             looks,
             self.heals,
             self._reader_check,
+            Unfinished(self.buckets, pools).step if 0 in self.owners else None,
         )
         self.trimmer = Trimmer(self._release_pages, self._trim_buffers, self._requests)
         self.observers = Observers(self.pages.board, self.fleet, endpoint_of(self.context))

@@ -4,13 +4,22 @@ published."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
+from sos.base.pages import Pages
+from sos.domain.errors import DriveFault
 from sos.erasure.owner import Owner
 from sos.erasure.view import SetSnapshot, SetView
 from sos.meta.proposals import AnyProposal, Outcome
-from tests.kit.owned_set import OwnedSet
+from sos.meta.records import BucketRecord
+from sos.meta.transitions import decide
+from sos.services.buckets import Buckets
+from sos.services.unfinished import Unfinished
+from tests.kit.owned_set import QUICK, OwnedSet, abandon
 
 
 class ServedSet:
@@ -24,8 +33,12 @@ class ServedSet:
         #: something to wait for.
         self.before: Callable[[Sequence[AnyProposal] | None], Any] = lambda proposals: None
 
-    def beside(self, snapshot: object) -> None:
-        return None
+    def beside(self, snapshot: SetSnapshot) -> SetSnapshot | None:
+        return self._view.snapshot_now(snapshot.drive)
+
+    def distrust(self, snapshot: SetSnapshot, error: DriveFault) -> None:
+        self._view.shun(snapshot.drive)
+        self._owner.drop_drive(snapshot.drive, str(error), damaged=True)
 
     def snapshot_now(self) -> SetSnapshot | None:
         return self._view.snapshot_now()
@@ -60,3 +73,62 @@ def hold_after_apply(drives: OwnedSet) -> threading.Event:
     for engine in drives.engines:
         engine._arm("apply", act, 1, False)
     return release
+
+
+class Deployment:
+    """Two sets, and the service as each of several workers has it."""
+
+    def __init__(self, drives: list[OwnedSet], owners: list[Owner], pages: Pages) -> None:
+        self.drives, self.owners, self.pages = drives, owners, pages
+
+    def worker(self) -> tuple[Buckets, ServedSet]:
+        """The service, and its handle of set 0."""
+        handles = [ServedSet(drives, owner) for drives, owner in zip(self.drives, self.owners, strict=True)]
+        return Buckets(ServedSets(*handles), self.pages), handles[0]  # type: ignore[arg-type]
+
+    def unfinished(self) -> Unfinished:
+        """What ends deletions, as the owner of set 0 has it."""
+        handles = [ServedSet(drives, owner) for drives, owner in zip(self.drives, self.owners, strict=True)]
+        pools = ServedSets(*handles)
+        return Unfinished(Buckets(pools, self.pages), pools)  # type: ignore[arg-type]
+
+    async def put(self, number: int, bucket: BucketRecord) -> Any:
+        proposal = msgspec.structs.replace(self.drives[number].put("key"), bucket_id=bucket.bucket_id)
+        return (await self.owners[number].submit([proposal]))[0]
+
+    async def remove(self, number: int, bucket: BucketRecord) -> Any:
+        proposal = msgspec.structs.replace(self.drives[number].delete("key"), bucket_id=bucket.bucket_id)
+        return (await self.owners[number].submit([proposal]))[0]
+
+
+@asynccontextmanager
+async def deployment() -> AsyncIterator[Deployment]:
+    drives = [OwnedSet(), OwnedSet(seed=1)]
+    drives[1].number, drives[1].pages = 1, drives[0].pages
+    made = Deployment(drives, [], drives[0].pages)
+    records: list[Buckets] = []
+    for one in drives:
+        made.owners.append(
+            Owner(
+                one.number,
+                one.open(),
+                one.pages,
+                decide,
+                lambda number: records[0].decide_record(number),
+                2,
+                2,
+                limits=QUICK,
+                prepare=lambda: records[0].prepare(),
+            )
+        )
+    records.append(made.worker()[0])
+    for owner in made.owners:
+        await owner.start()
+    yield made
+    for owner in made.owners:
+        await abandon(owner)
+
+
+async def half_deleted(buckets: Buckets, record: BucketRecord) -> None:
+    """What a DeleteBucket leaves that was cut off after its first step."""
+    await buckets.update(record, msgspec.structs.replace(record, state="deleting"))

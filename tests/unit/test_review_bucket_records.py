@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
-from sos.base.pages import Pages
 from sos.domain.errors import BucketExists, BucketNotEmpty
 from sos.erasure.owner import Owner
 from sos.meta.proposals import AnyProposal, Done, FenceBucket, PutSystem
-from sos.meta.records import BucketRecord
 from sos.meta.transitions import decide
 from sos.services.buckets import Buckets
 from tests.kit.owned_set import QUICK, OwnedSet, abandon, until
-from tests.kit.system_set import ServedSet, ServedSets, hold_after_apply
+from tests.kit.system_set import ServedSet, ServedSets, deployment, half_deleted, hold_after_apply
 
 
 def test_a_change_of_a_bucket_is_in_force_while_the_next_one_is_being_committed() -> None:
@@ -57,59 +54,6 @@ def test_a_change_of_a_bucket_is_in_force_while_the_next_one_is_being_committed(
     asyncio.run(run())
 
 
-class Deployment:
-    """Two sets, and the service as each of several workers has it."""
-
-    def __init__(self, drives: list[OwnedSet], owners: list[Owner], pages: Pages) -> None:
-        self.drives, self.owners, self.pages = drives, owners, pages
-
-    def worker(self) -> tuple[Buckets, ServedSet]:
-        """The service, and its handle of set 0."""
-        handles = [ServedSet(drives, owner) for drives, owner in zip(self.drives, self.owners, strict=True)]
-        return Buckets(ServedSets(*handles), self.pages), handles[0]  # type: ignore[arg-type]
-
-    async def put(self, number: int, bucket: BucketRecord) -> Any:
-        proposal = msgspec.structs.replace(self.drives[number].put("key"), bucket_id=bucket.bucket_id)
-        return (await self.owners[number].submit([proposal]))[0]
-
-    async def remove(self, number: int, bucket: BucketRecord) -> Any:
-        proposal = msgspec.structs.replace(self.drives[number].delete("key"), bucket_id=bucket.bucket_id)
-        return (await self.owners[number].submit([proposal]))[0]
-
-
-@asynccontextmanager
-async def deployment() -> AsyncIterator[Deployment]:
-    drives = [OwnedSet(), OwnedSet(seed=1)]
-    drives[1].number, drives[1].pages = 1, drives[0].pages
-    made = Deployment(drives, [], drives[0].pages)
-    records: list[Buckets] = []
-    for one in drives:
-        made.owners.append(
-            Owner(
-                one.number,
-                one.open(),
-                one.pages,
-                decide,
-                lambda number: records[0].decide_record(number),
-                2,
-                2,
-                limits=QUICK,
-                prepare=lambda: records[0].prepare(),
-            )
-        )
-    records.append(made.worker()[0])
-    for owner in made.owners:
-        await owner.start()
-    yield made
-    for owner in made.owners:
-        await abandon(owner)
-
-
-async def _half_deleted(buckets: Buckets, record: BucketRecord) -> None:
-    """What a DeleteBucket leaves that was cut off after its first step."""
-    await buckets.update(record, msgspec.structs.replace(record, state="deleting"))
-
-
 class Pause:
     """Holds the n-th wait for a snapshot, or the first fence, of one worker."""
 
@@ -131,7 +75,7 @@ def test_a_creator_that_finishes_a_deletion_leaves_the_bucket_of_another_creator
     async def run() -> None:
         async with deployment() as made:
             (mine, _), (theirs, handle) = made.worker(), made.worker()
-            await _half_deleted(mine, await mine.create("photos", "old", "", False))
+            await half_deleted(mine, await mine.create("photos", "old", "", False))
             pause = Pause(handle, snapshots=2)
             creating = asyncio.ensure_future(theirs.create("photos", "they", "", False))
             await pause.reached.wait()
@@ -151,7 +95,7 @@ def test_a_deletion_that_comes_late_leaves_no_fence_behind() -> None:
             (first, _), (late, handle) = made.worker(), made.worker()
             record = await first.create("photos", "me", "", False)
             assert isinstance(await made.put(1, record), Done)
-            await _half_deleted(first, record)
+            await half_deleted(first, record)
             pause = Pause(handle, snapshots=-1)
             deleting = asyncio.ensure_future(late.delete("photos"))
             await pause.reached.wait()
@@ -176,7 +120,7 @@ def test_creating_a_bucket_whose_deletion_was_cut_off_and_that_is_not_empty() ->
             buckets, _ = made.worker()
             record = await buckets.create("photos", "me", "", False)
             await made.put(1, record)
-            await _half_deleted(buckets, record)
+            await half_deleted(buckets, record)
             with pytest.raises(BucketExists) as refusal:
                 await buckets.create("photos", "me", "", False)
             assert refusal.value.detail["owned"] is True
