@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from .values import COUNT, PATHS, SECONDS, SIZE, SWITCH, TEXT, WORDS, Kind, choice
+from .values import COUNT, NETWORKS, PATHS, SECONDS, SIZE, SWITCH, TEXT, WORDS, Kind, choice
 
 DEFAULT_USER = "minioadmin"
 DEFAULT_PASSWORD = "minioadmin"
@@ -68,6 +68,10 @@ class Settings:
     cors_allow_origin: tuple[str, ...] = _option(
         "server", WORDS, ("*",), "Origins whose browsers may use the S3 API; each may hold one *.",
         names=("API_CORS_ALLOW_ORIGIN",),
+    )  # fmt: skip
+    trusted_proxies: tuple[str, ...] = _option(
+        "server", NETWORKS, (),
+        "Reverse proxies, as addresses or networks, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
     )  # fmt: skip
     server_url: str = _option("server", TEXT, "", "Public URL of the S3 API, where it differs from the address.")
     certs_dir: str = _option(

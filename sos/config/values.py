@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 
@@ -73,6 +74,17 @@ def parse_words(text: str) -> tuple[str, ...]:
     return tuple(word for part in shlex.split(text) for word in part.split(",") if word)
 
 
+def parse_networks(text: str) -> tuple[str, ...]:
+    """Addresses and networks in CIDR notation."""
+    words = parse_words(text)
+    try:
+        for word in words:
+            ip_network(word, strict=False)
+    except ValueError:
+        raise ValueError("addresses and networks like 10.0.0.0/8") from None
+    return words
+
+
 def parse_paths(text: str) -> tuple[str, ...]:
     """Words between blanks, as in ``MINIO_VOLUMES``."""
     return tuple(shlex.split(text))
@@ -105,6 +117,7 @@ SIZE = Kind("size", parse_size, (int, str), show_size)
 SECONDS = Kind("duration", parse_seconds, (int, float, str), show_seconds)
 SWITCH = Kind("switch", parse_switch, (bool,), lambda v: "true" if v else "false")
 WORDS = Kind("list", parse_words, (list, str), _show_list)
+NETWORKS = Kind("list of networks", parse_networks, (list, str), _show_list)
 PATHS = Kind("list of paths", parse_paths, (list, str), _show_list)
 
 
@@ -137,7 +150,7 @@ def from_toml(kind: Kind, value: object, where: str) -> Any:
     if isinstance(value, list):
         if not all(isinstance(word, str) for word in value):
             raise ConfigError(f"{where}: expected a list of texts")
-        return tuple(value)
+        return from_text(kind, shlex.join(value), where)
     if isinstance(value, bool):
         return value
     return from_text(kind, str(value), where)

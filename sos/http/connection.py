@@ -143,14 +143,15 @@ class Connection(Wire):
             # nobody reads an empty body, and the AWS CLI takes a final reply without "100 Continue" for the one to its
             # next request on the connection as well, then waits for that one until its time is up
             body.proceed()
+        peer, secure = shell.proxies.origin(self.peer, self.secure, head.headers)
         request = Request(
             head.method,
             head.path,
             head.query,
             head.headers,
             body,
-            self.peer,
-            self.secure,
+            peer,
+            secure,
             shell.next_request_id(now_ns),
             now_ns,
             head.http10,

@@ -73,8 +73,8 @@ class Request:
     :param method: as sent
     :param path: the path of the request target as sent, undecoded, absolute form stripped
     :param query: what follows the first ``?``, undecoded, without it
-    :param peer: address of the client's end of the connection
-    :param secure: over TLS
+    :param peer: address of the client: of its end of the connection, or what a trusted proxy says
+    :param secure: the client came over TLS
     :param request_id: 16 upper-case hex digits
     :param received_ns: wall clock
     :param certificate: that the client has shown (DER), verified; empty for none

@@ -24,6 +24,7 @@ from sanic.config import Config
 from sanic.response import HTTPResponse, empty
 
 from .connection import Connection
+from .forwarded import Proxies
 from .limits import Limits
 from .message import Handler
 from .refusals import RenderError, render_plain_error
@@ -49,6 +50,7 @@ def make_app(
     headers: Sequence[tuple[str, str]] = SERVER_HEADERS,
     limits: Limits | None = None,
     render_error: RenderError = render_plain_error,
+    proxies: Proxies | None = None,
 ) -> App:
     """An application for one listening socket. Call it after the fork.
 
@@ -56,6 +58,7 @@ def make_app(
     :param get_pool: threads that verify and send replies, 2 per core; not the same pool: uploads would hold its threads
     :param headers: what every reply carries (``server_headers`` in :mod:`.reply_head`)
     :param render_error: renders what the shell itself refuses
+    :param proxies: reverse proxies in front, whose word about a request's origin counts
     """
     # Sanic keeps a registry of names; its settings come from us, not from SANIC_* variables
     config = Config(env_prefix=None)
@@ -70,6 +73,7 @@ def make_app(
         headers=headers,
         limits=limits or Limits(),
         render_error=render_error,
+        proxies=proxies,
     )
     return app
 

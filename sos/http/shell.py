@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 
 from .connection import Connection
+from .forwarded import Proxies
 from .limits import Limits
 from .message import Handler
 from .refusals import RenderError, render_plain_error
@@ -19,6 +20,7 @@ class Shell:
 
     :param put_pool: threads that receive bodies and hash them (8–10 per worker)
     :param get_pool: threads that verify and send (2 per core and worker)
+    :param proxies: reverse proxies in front
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class Shell:
         headers: Sequence[tuple[str, str]],
         limits: Limits,
         render_error: RenderError = render_plain_error,
+        proxies: Proxies | None = None,
     ) -> None:
         self.loop = loop
         self.handler = handler
@@ -38,6 +41,7 @@ class Shell:
         self.limits = limits
         self.heads = HeadWriter(headers)
         self.render_error = render_error
+        self.proxies = proxies or Proxies()
         self.connections: set[Connection] = set()
         self.draining = False
         self.requests = 0
