@@ -161,6 +161,8 @@ class Quotas:
         return Busy("the object was replaced all the time while its quota was asked for")
 
     async def _offer(self, target: SetHandle, proposal: PutObject | PutPart, added: int) -> Done | StoreError:
+        if not added:
+            return await decide(target, proposal)
         incarnation = self._pages.pulse(self._slot, PULSE_INCARNATION)
         try:
             grant = await self._grants.ask(Ask(proposal.bucket_id, target.number, added, self._slot, incarnation))
