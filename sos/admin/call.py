@@ -26,6 +26,7 @@ from ..services.access import Access, owner_of
 from ..services.buckets import Buckets
 from ..services.configuration import Configuration
 from ..services.identity.identity import Identity
+from ..services.identity.ldap import Ldap
 from ..services.identity.principal import Principal
 from ..services.usage import Usage
 from .cluster import Cluster
@@ -44,7 +45,9 @@ JSON = ("Content-Type", "application/json")
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """:param settings: as they are now"""
+    """:param settings: as they are now
+    :param ldap: None where no directory can be configured
+    """
 
     identity: Identity
     access: Access
@@ -55,6 +58,7 @@ class Services:
     configuration: Configuration
     envelopes: Envelopes = field(default_factory=Envelopes)
     observing: Observing = field(default_factory=Observing)
+    ldap: Ldap | None = None
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from .handlers import (
     groups,
     idp_config,
     info,
+    ldap,
     listing_keys,
     logs,
     policies,
@@ -173,13 +174,14 @@ _KEYS = (
     _own("InfoAccessKey", "GET info-access-key", "", access_keys.any_info, "accessKey"),
     _own("ListAccessKeysBulk", "GET list-access-keys-bulk", "", listing_keys.list_bulk, "listType"),
     _own("RevokeTokens", "POST revoke-tokens/{provider}", "", access_keys.revoke),
-    _own("AddServiceAccountLDAP", "PUT idp/ldap/add-service-account", "CreateServiceAccount", config.no_ldap),
-    _own(
-        "ListAccessKeysLDAP", "GET idp/ldap/list-access-keys", "ListServiceAccounts", config.no_ldap, "userDN listType"
+    _own("AddServiceAccountLDAP", "PUT idp/ldap/add-service-account", "", ldap.add_service_account),
+    _own("ListAccessKeysLDAP", "GET idp/ldap/list-access-keys", "", ldap.list_access_keys, "userDN listType"),
+    _own("ListAccessKeysLDAPBulk", "GET idp/ldap/list-access-keys-bulk", "", ldap.list_access_keys_bulk),
+    _admin(
+        "ListLDAPPolicyMappingEntities", "GET idp/ldap/policy-entities", "ListGroups ListUsers ListUserPolicies",
+        ldap.entities,
     ),
-    _own("ListAccessKeysLDAPBulk", "GET idp/ldap/list-access-keys-bulk", "ListServiceAccounts", config.no_ldap),
-    _own("ListLDAPPolicyMappingEntities", "GET idp/ldap/policy-entities", "ListGroups", config.no_ldap),
-    _own("AttachDetachPolicyLDAP", "POST idp/ldap/policy/{way}", "UpdatePolicyAssociation", config.no_ldap),
+    _admin("AttachDetachPolicyLDAP", "POST idp/ldap/policy/{way}", "UpdatePolicyAssociation", ldap.attach_or_detach),
     _own("ListAccessKeysOpenIDBulk", "GET idp/openid/list-access-keys-bulk", "ListServiceAccounts", config.no_openid),
 )
 

@@ -23,6 +23,7 @@ from ..domain.errors import (
 from ..http.message import Headers, Request
 from ..meta.records import BucketRecord
 from ..services.buckets import Buckets
+from ..services.identity.ldap_login import LdapLogin
 from ..services.identity.sts import Sts
 from ..services.listing import Listing
 from ..services.multipart import Multipart
@@ -77,7 +78,7 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class Services:
     """:param known: account → how documents show it
-    :param sts: None on a surface without it
+    :param sts: None on a surface without it, as with ``ldap``
     """
 
     buckets: Buckets
@@ -87,6 +88,7 @@ class Services:
     purge: Purge
     known: Who = root_account
     sts: Sts | None = None
+    ldap: LdapLogin | None = None
 
 
 @dataclass(slots=True)

@@ -159,10 +159,19 @@ async def assume_role_with_custom_token(call: StsCall) -> Granted:
     return Granted(made.issued, (("AssumedUser", made.subject),))
 
 
+async def assume_role_with_ldap_identity(call: StsCall) -> Granted:
+    ldap = call.call.services.ldap
+    if ldap is None:
+        raise InternalFault("a surface without the LDAP service")
+    name, password = call.get("LDAPUsername"), call.get("LDAPPassword")
+    return Granted(await ldap.assume(name, password, call.wanted, call.call.request.peer))
+
+
 ACTIONS: dict[str, Action] = {
     "AssumeRole": assume_role,
     "AssumeRoleWithWebIdentity": assume_role_with_web_identity,
     "AssumeRoleWithClientGrants": assume_role_with_client_grants,
+    "AssumeRoleWithLDAPIdentity": assume_role_with_ldap_identity,
     "AssumeRoleWithCertificate": assume_role_with_certificate,
     "AssumeRoleWithCustomToken": assume_role_with_custom_token,
 }

@@ -43,6 +43,7 @@ class Jobs:
     :param heals: of the owned sets
     :param reader_check: frees the snapshots of dead workers on the owned sets' drives
     :param end_deletions: of buckets, that were cut off; where this worker owns set 0
+    :param others: what else runs until it is cancelled, and paces itself
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class Jobs:
         heals: Sequence[Heal],
         reader_check: Callable[[], None],
         end_deletions: Callable[[], Awaitable[None]] | None = None,
+        others: Sequence[Callable[[], Coroutine[None, None, None]]] = (),
     ) -> None:
+        self._others = others
         self._end_deletions = end_deletions
         self._sets = sets
         self._owners = owners
@@ -87,6 +90,8 @@ class Jobs:
             self._run(self._watch_buckets(self._end_deletions))
         for heal in self._heals:
             self._run(heal.run())
+        for other in self._others:
+            self._run(other())
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -47,6 +47,9 @@ from ..services.configuration import Configuration
 from ..services.fleet import TOPIC_QUOTA, Fleet
 from ..services.identity import certificates
 from ..services.identity.identity import Identity
+from ..services.identity.ldap import Ldap
+from ..services.identity.ldap_login import LdapLogin
+from ..services.identity.ldap_refresh import LdapRefresh
 from ..services.identity.vault import Root, salt_of
 from ..services.listing import Listing
 from ..services.multipart import Multipart
@@ -81,7 +84,7 @@ from .submit import (
     claim_through,
     take_finding,
 )
-from .tls import Certificates, has_certificates
+from .tls import Certificates, client_context, has_certificates
 
 log = logging.getLogger("sos.worker")
 
@@ -247,7 +250,9 @@ class Worker:
         known = known_by(self.identity.directory)
         self.sts = make_sts(self.identity, self.configuration, lambda: self.context.settings)
         self.configuration.watch(certificates.SUBSYSTEM, self._ask_clients)
-        services = Services(self.buckets, objects, multipart, listing, purge, known, self.sts)
+        self.ldap = Ldap(self.identity, self.configuration, lambda: client_context(self.settings.certs_dir))
+        logins = LdapLogin(self.ldap, self.sts)
+        services = Services(self.buckets, objects, multipart, listing, purge, known, self.sts, logins)
         owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
         looks = [drives.follow for drives in self.drives if drives.number not in self.owners]
         for drives in self.drives:
@@ -266,6 +271,7 @@ class Worker:
             self.heals,
             self._reader_check,
             Unfinished(self.buckets, pools).step if 0 in self.owners else None,
+            [LdapRefresh(self.ldap, self.identity).run] if 0 in self.owners else [],
         )
         self.trimmer = Trimmer(self._release_pages, self._trim_buffers, self._requests)
         self.observers = Observers(self.pages.board, self.fleet, endpoint_of(self.context))
@@ -318,6 +324,7 @@ class Worker:
                 self.configuration.settings,
                 self.configuration,
                 observing=self.observers.observing,
+                ldap=self.ldap,
             )
         )
 
@@ -391,6 +398,7 @@ class Worker:
         self.observers.stop()
         await self.identity.stop()
         await self.jobs.stop()
+        self.ldap.close()
         if self.keeper is not None:
             await self.keeper.stop()
         await self.mesh.stop()
@@ -409,6 +417,7 @@ class Worker:
         """Take over new certificates; other settings that can change while serving are read where they are used."""
         self.settings = self.context.settings
         self.configuration.reload(self.settings, variables(os.environ))
+        self.ldap.forget()  # trusts what is in the directory of certificates now
         if self.certificates is not None:
             self.certificates.reload()
 

@@ -6,16 +6,18 @@ of them that way: with another policy of its own, or the secret of a key that is
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
-from ...domain.errors import AccessDenied, InvalidRequest, NoSuchAccessKey, UnknownCall
+from ...domain.errors import AccessDenied, InvalidRequest, NoSuchAccessKey, NoSuchUser, UnknownCall
 from ...domain.policy.builtin import builtin_json
 from ...domain.policy.document import VERSION
 from ...http.message import Reply
-from ...meta.iam import KeyKind, KeyRecord
+from ...meta.iam import ROOT_ACCOUNT, KeyKind, KeyRecord
 from ...services.identity.access_keys import NewService, Parent, ServiceUpdate
+from ...services.identity.ldap import USERNAME
 from .. import moments
 from ..call import Call, done, some
 
@@ -50,10 +52,18 @@ class KeyUpdate(msgspec.Struct, rename="camel"):
 
 async def add(call: Call) -> Reply:
     wanted = await call.sealed_document(NewKey)
+    return await created(call, wanted, lambda: _parent(call, wanted.target_user))
+
+
+async def created(call: Call, wanted: NewKey, parent_of: Callable[[], Awaitable[Parent]]) -> Reply:
+    """Make a service account.
+
+    :param parent_of: decides whom it will belong to, and whether the caller may do that
+    """
     expires_ns = moments.parse(wanted.expiration) if wanted.expiration else 0
     if expires_ns:
         call.facts[DURATION] = (str((expires_ns - call.request.received_ns) // moments.NS_PER_S),)
-    parent = await _parent(call, wanted.target_user)
+    parent = await parent_of()
     service = NewService(
         wanted.access_key,
         wanted.secret_key,
@@ -80,7 +90,18 @@ async def _parent(call: Call, target: str) -> Parent:
     await call.require("admin:CreateServiceAccount")
     if target == call.services.identity.accounts.root().root_key:
         raise AccessDenied("Only root can make access keys of root.")
+    ldap = call.services.ldap
+    if ldap is not None and ldap.enabled and call.account == ROOT_ACCOUNT and not await _is_user(call, target):
+        return await ldap.parent_of(target)
     return Parent(call.account, target)
+
+
+async def _is_user(call: Call, name: str) -> bool:
+    try:
+        await call.services.identity.users.get(call.account, name)
+    except NoSuchUser:
+        return False
+    return True
 
 
 async def update(call: Call) -> Reply:
@@ -122,7 +143,9 @@ async def any_info(call: Call) -> Reply:
     record = await _key(call, None, "admin:ListServiceAccounts", name)
     provider = record.provider.partition(":")[0]
     kind = "STS" if record.kind == KeyKind.TEMPORARY else "Service Account"
-    more = {"AccessKey": record.access_key, "userType": kind, "userProvider": provider}
+    more: dict[str, Any] = {"AccessKey": record.access_key, "userType": kind, "userProvider": provider}
+    if provider == "ldap":
+        more["ldapSpecificInfo"] = some(username=str(record.claims.get(USERNAME, "")))
     return await call.sealed({**await described(call, record), **more})
 
 
@@ -137,6 +160,9 @@ async def revoke(call: Call) -> Reply:
     own = not user or call.names_self(user)
     await call.require("admin:RemoveServiceAccount", own=own)
     parent = call.user if own else user
+    if provider == "ldap" and not own and call.services.ldap is not None:
+        entry = await call.services.ldap.user(user)
+        parent = entry.dn if entry is not None else user  # keys of who is gone from the directory can be ended too
     await call.services.identity.access_keys.revoke(call.account, parent, token_type, every)
     return done(204)
 

@@ -143,11 +143,6 @@ def _help(key: str, text: str, kind: str, *, optional: bool, many: bool = False)
 # -- what is not configured --------------------------------------------------------------------------------
 
 
-async def no_ldap(call: Call) -> Reply:
-    """:raises NotEnabled:"""
-    raise NotEnabled(what="ldap")
-
-
 async def no_openid(call: Call) -> Reply:
     """:raises NotEnabled:"""
     raise NotEnabled(what="openid")

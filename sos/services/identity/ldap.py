@@ -20,6 +20,7 @@ from typing import TypeVar
 from ...domain.errors import (
     Busy,
     DirectorySettingRefused,
+    LdapNameExpected,
     LdapUnreachable,
     NoSuchGroup,
     NoSuchUser,
@@ -57,11 +58,9 @@ Question = Callable[[LdapDirectory, float], T]
 
 
 class Ldap:
-    """:param trust: makes what its certificate is verified with; False for any certificate"""
+    """:param trust: makes what its certificate is verified with, in a thread"""
 
-    def __init__(
-        self, identity: Identity, configuration: Configuration, trust: Callable[[bool], ssl.SSLContext]
-    ) -> None:
+    def __init__(self, identity: Identity, configuration: Configuration, trust: Callable[[], ssl.SSLContext]) -> None:
         self._identity = identity
         self._configuration = configuration
         self._trust = trust
@@ -100,7 +99,7 @@ class Ldap:
 
     def _made(self, values: Mapping[str, str]) -> LdapDirectory | None:
         settings = read(values)
-        return LdapDirectory(settings, self._trust(settings.verify)) if settings is not None else None
+        return LdapDirectory(settings, self._trust) if settings is not None else None
 
     def _required(self) -> LdapDirectory:
         directory = self._directory()
@@ -195,6 +194,22 @@ class Ldap:
             return tuple(found)
 
         return await self._identity.realm.store.read(look)
+
+    async def parent_of(self, username: str) -> Parent:
+        """Whom a key will belong to that an administrator makes for a user.
+
+        :param username: that it logs in with
+        :raises NoSuchUser: none that could log in
+        :raises LdapNameExpected, InvalidArgument, NotEnabled, LdapUnreachable, Busy
+        """
+        if names.is_name(username):
+            raise LdapNameExpected()
+        person = await self.person(username)
+        if person is None:
+            raise NoSuchUser("Specified user does not exist on LDAP server")
+        if not await self.policies_of(person):
+            raise NoSuchUser(f"No policy set for user `{person.entry.actual}` or any of their groups")
+        return self.parent(person, username)
 
     def parent(self, person: Person, username: str) -> Parent:
         """Whom keys of a user belong to.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from ...domain.errors import DirectorySettingRefused
@@ -47,12 +45,13 @@ class Person:
 class LdapDirectory:
     """Each call takes the moment by which it must be done, of the monotonic clock.
 
-    :param trust: what its certificate is verified with
+    :param trust: makes what its certificate is verified with; may block
     """
 
-    def __init__(self, settings: LdapSettings, trust: ssl.SSLContext) -> None:
+    def __init__(self, settings: LdapSettings, trust: Callable[[], ssl.SSLContext]) -> None:
         self.settings = settings
         self._trust = trust
+        self._context: ssl.SSLContext | None = None
 
     # -- logging in --------------------------------------------------------------------------------------
 
@@ -177,9 +176,18 @@ class LdapDirectory:
             detail = f"Could not connect to LDAP server: {error}"
             raise DirectorySettingRefused(f"LDAP Server Connection Error: {detail}") from None
 
+    def _tls(self) -> ssl.SSLContext:
+        if self._context is None:
+            context = self._trust()
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if not self.settings.verify:
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self._context = context
+        return self._context
+
     def _ask(self, ask: Callable[[Session], T], by: float) -> T:
         try:
-            with converse(self.settings, self._trust, by) as session:
+            with converse(self.settings, self._tls(), by) as session:
                 return ask(session)
         except TooMany as error:
             raise Unreachable(str(error)) from None
@@ -192,21 +200,3 @@ def sane(username: str, password: str) -> bool:
     except UnicodeEncodeError:
         return False
     return 0 < len(name) <= USERNAME_BYTES_MAX and b"\0" not in name and 0 < len(secret) <= PASSWORD_BYTES_MAX
-
-
-def trust(verify: bool, certs_dir: str) -> ssl.SSLContext:
-    """What certificates of services are verified with: what the system trusts, and the files in ``CAs`` of the directory
-    of certificates.
-
-    :param verify: False takes any certificate
-    """
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not verify:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context
-    directory = Path(certs_dir or "/nonexistent", "CAs")
-    for path in sorted(directory.iterdir()) if directory.is_dir() else ():
-        with suppress(ssl.SSLError, OSError):  # a file that is no certificate is none of ours
-            context.load_verify_locations(path)
-    return context

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import ipaddress
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,8 +53,9 @@ class LdapLogin:
         if not username or not password:
             raise MissingParameter("LDAPUsername and LDAPPassword cannot be empty")
         seconds = self._sts.duration(wanted)
-        with self._entered(source):
-            person = await self._person(username, password, source)
+        network = _network(source)
+        with self._entered(network):
+            person = await self._person(username, password, network)
         if not await self._ldap.policies_of(person):
             groups = "`,`".join(person.groups[:20])
             raise InvalidParameter(
@@ -95,6 +97,18 @@ class LdapLogin:
         self._failures.note(source, username, began)
         await asyncio.sleep(REFUSAL_S - (loop.time() - began) % REFUSAL_S)  # G1
         raise InvalidParameter(REFUSED)
+
+
+def _network(source: str) -> str:
+    """What is counted as one address: of version 6 whoever has one has 2^64 of them."""
+    try:
+        address = ipaddress.ip_address(source.partition("%")[0])
+    except ValueError:
+        return source
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped
+        return str(mapped or ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    return str(address)
 
 
 class Failures:

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from ...domain.errors import StoreError
+from ...erasure.handle import Snapshot
 from ...meta import iam
 from ...meta.iam import ROOT_ACCOUNT, KeyRecord
 from .identity import Identity
 from .ldap import PROVIDER, USERNAME, Ldap
 from .ldap_directory import REVIEW_S_MAX, Person
-from .store import Change
+from .store import Change, read, scan
 from .users import drop_children
 
 log = logging.getLogger("sos.identity.ldap")
@@ -46,9 +47,10 @@ class LdapRefresh:
 
     async def step(self) -> None:
         """Look at all of them once. :raises LdapUnreachable, Busy, NotEnabled"""
-        keys = await self._identity.access_keys.every(ROOT_ACCOUNT)
-        owned = {parent: [key for key in some if key.provider == PROVIDER] for parent, some in keys.items()}
-        names = {parent: _username(some) for parent, some in owned.items() if some}
+        snapshot = await self._identity.realm.store.snapshot()
+        # of very many keys this takes a while
+        owned = await asyncio.shield(asyncio.to_thread(_keys, snapshot))
+        names = {parent: _username(some) for parent, some in owned.items()}
         for users in _batches(names):
             found = await self._reviewed(users)
             for dn, person in found.items():
@@ -75,6 +77,21 @@ class LdapRefresh:
                 change.put(row, msgspec.structs.replace(key, groups=groups))
 
         await self._identity.realm.store.change(plan)
+
+
+def _keys(snapshot: Snapshot) -> dict[str, list[KeyRecord]]:
+    """Of all users of the directory; expired ones are as good as any."""
+    found: dict[str, list[KeyRecord]] = {}
+    try:
+        for rest, _ in scan(snapshot, iam.all_children_of(ROOT_ACCOUNT)):
+            parent, _, name = rest.decode().partition("\0")
+            document = read(snapshot, iam.key_row(name)) if "=" in parent else None  # as all distinguished names have
+            key = iam.decode(document, KeyRecord) if document is not None else None
+            if key is not None and key.provider == PROVIDER:
+                found.setdefault(parent, []).append(key)
+    finally:
+        snapshot.close()
+    return found
 
 
 def _username(keys: list[KeyRecord]) -> str:
