@@ -27,6 +27,8 @@ def make_sts(identity: Identity, configuration: Configuration, settings: Callabl
     openid = OpenId(configuration.enabled, outbound, region, clock)
     hook = IdentityPlugin(configuration.enabled, outbound, region)
     configuration.register_check(openid_settings.SUBSYSTEM, openid.check)
+    configuration.register_rule(openid_settings.SUBSYSTEM, openid.check_beside)
+    configuration.register_facts(openid_settings.SUBSYSTEM, openid.facts)
     configuration.register_check(plugin.SUBSYSTEM, hook.check)
     configuration.register_check(certificates.SUBSYSTEM, certificates.check)
     return Sts(

@@ -6,13 +6,16 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from ...config.settings import BY_NAME
-from ...config.subsystems import ENABLE, OFF, ON, Subsystem
+from ...config.subsystems import ENABLE, OFF, ON, SUBSYSTEMS, Subsystem
 from ...config.values import ConfigError, from_text
 from ...domain.errors import InvalidSetting, SettingRefused
+from .layers import Layers, Place, Values
 
 #: Looks at the values of a target as they would be in force. Raises ``SettingRefused`` (or one of its kinds) with a text
 #: for the operator; must take a bounded time.
 Check = Callable[[Mapping[str, str]], Awaitable[None]]
+#: Looks at target → values of all that are in use.
+Rule = Callable[[Mapping[str, Mapping[str, str]]], None]
 
 _SWITCHES = {
     **dict.fromkeys(("1", "t", "true", "on", "enabled"), True),
@@ -79,3 +82,37 @@ def _check_site(values: Mapping[str, str]) -> None:
         raise SettingRefused(
             f"site name '{name[:64]}' is invalid, expected simple characters such as [cal-rack0, myname...]"
         )
+
+
+class Checks:
+    """Everything that has a say in what is stored."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[Check]] = {name: [] for name in SUBSYSTEMS}
+        self._rules: dict[str, Rule] = {}
+
+    def add(self, subsystem: str, check: Check) -> None:
+        self._of[subsystem].append(check)
+
+    def add_rule(self, subsystem: str, rule: Rule) -> None:
+        self._rules[subsystem] = rule
+
+    async def run(self, layers: Layers, before: Mapping[Place, Values], after: Mapping[Place, Values]) -> None:
+        """Look at what changes: each target alone, then all that are in use beside each other.
+
+        :raises SettingRefused:
+        """
+        places = [place for place in sorted({*before, *after}) if before.get(place) != after.get(place)]
+        for name, target in places:
+            if name in SUBSYSTEMS:
+                await self._look(layers, SUBSYSTEMS[name], target, after.get((name, target), {}))
+        for name in dict.fromkeys(name for name, _ in places if name in self._rules):
+            every = layers.every(SUBSYSTEMS[name], after).items()
+            self._rules[name]({target: values for target, values in every if in_use(SUBSYSTEMS[name], values)})
+
+    async def _look(self, layers: Layers, subsystem: Subsystem, target: str, stored: Values) -> None:
+        check_forms(subsystem, layers.kept(subsystem, stored))
+        values = layers.in_force(subsystem, target, stored)
+        if in_use(subsystem, values):
+            for check in self._of[subsystem.name]:
+                await check(values)

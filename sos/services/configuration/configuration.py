@@ -28,7 +28,7 @@ from ...meta import configuration as rows
 from ..identity.context import Realm
 from ..identity.store import TRIES_MAX, Change, read, scan
 from . import documents, lines
-from .checks import Check, check_complete, check_forms, in_use
+from .checks import Check, Checks, Rule, check_complete, in_use
 from .layers import Layers, Place, Values
 from .lines import Line
 
@@ -82,7 +82,7 @@ class Configuration:
         self._generation = -1
         self._watchers: dict[str, list[Callable[[], None]]] = {name: [] for name in SUBSYSTEMS}
         self._facts: dict[str, Facts] = {}
-        self._checks: dict[str, list[Check]] = {name: [] for name in SUBSYSTEMS}
+        self._checks = Checks()
 
     # -- what is in force ------------------------------------------------------------------------------
 
@@ -96,11 +96,7 @@ class Configuration:
         known = lines.subsystem_of(subsystem)
         if subsystem in self._stored.bad:
             raise BadRow("the stored configuration of the subsystem is damaged", subsystem=subsystem)
-        stored = self._stored.values
-        return {
-            target: self._layers.in_force(known, target, stored.get((subsystem, target), {}))
-            for target in self._layers.targets(known, stored)
-        }
+        return self._layers.every(known, self._stored.values)
 
     def enabled(self, subsystem: str) -> dict[str, Values]:
         """Of these targets those that are configured and not switched off."""
@@ -128,7 +124,11 @@ class Configuration:
 
     def register_check(self, subsystem: str, check: Check) -> None:
         """Have a function look at each target that is in use before it is stored; it refuses by ``SettingRefused``."""
-        self._checks[subsystem].append(check)
+        self._checks.add(subsystem, check)
+
+    def register_rule(self, subsystem: str, rule: Rule) -> None:
+        """Have a function look at all targets that would be in use beside each other; it refuses by ``SettingRefused``."""
+        self._checks.add_rule(subsystem, rule)
 
     def register_facts(self, subsystem: str, facts: Facts) -> None:
         """Have a function tell what follows from the values of a target."""
@@ -214,10 +214,7 @@ class Configuration:
         self._tell(before)
 
     def _values(self, subsystem: str) -> object:
-        known, stored = SUBSYSTEMS[subsystem], self._stored
-        targets = self._layers.targets(known, stored.values)
-        force = {one: self._layers.in_force(known, one, stored.values.get((subsystem, one), {})) for one in targets}
-        return force, subsystem in stored.bad
+        return self._layers.every(SUBSYSTEMS[subsystem], self._stored.values), subsystem in self._stored.bad
 
     def _tell(self, before: Mapping[str, object]) -> None:
         for name, values in before.items():
@@ -279,22 +276,11 @@ class Configuration:
             edit(after)
             if len(after) > TARGETS_MAX:
                 raise InvalidSetting(f"there are at most {TARGETS_MAX} targets")
-            await self._check(before.values, after)
+            await self._checks.run(self._layers, before.values, after)
             if await self._commit(before, after, remember, forget):
                 await self._after()
                 return
         raise Busy("the configuration is being changed by too many at once")
-
-    async def _check(self, before: Mapping[Place, Values], after: Mapping[Place, Values]) -> None:
-        for place in sorted({*before, *after}):
-            if before.get(place) == after.get(place) or place[0] not in SUBSYSTEMS:
-                continue
-            known = SUBSYSTEMS[place[0]]
-            values = self._layers.in_force(known, place[1], after.get(place, {}))
-            check_forms(known, self._layers.kept(known, after.get(place, {})))
-            if in_use(known, values):
-                for check in self._checks[known.name]:
-                    await check(values)
 
     async def _commit(self, before: _Stored, after: Mapping[Place, Values], remember: str, forget: str) -> bool:
         """False when the rows are not any more what was looked at."""

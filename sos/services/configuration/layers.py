@@ -73,6 +73,13 @@ class Layers:
         """All keys with their values in force."""
         return self.kept(subsystem, stored) | self.pins.get((subsystem.name, target), {})
 
+    def every(self, subsystem: Subsystem, stored: Mapping[Place, Mapping[str, str]]) -> dict[str, Values]:
+        """Target → all keys with their values in force."""
+        return {
+            target: self.in_force(subsystem, target, stored.get((subsystem.name, target), {}))
+            for target in self.targets(subsystem, stored)
+        }
+
     def settings_with(self, stored: Mapping[Place, Mapping[str, str]]) -> Settings:
         """The settings with the values in force of the keys that mirror them; one that cannot be read stays as it was."""
         new: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ...domain.errors import SettingRefused
 from . import arns
 from .openid_keys import ProviderKeys
-from .openid_settings import SUBSYSTEM, BadProvider, ProviderSettings, Targets, read_provider, read_providers
+from .openid_settings import SUBSYSTEM, BadProvider, ProviderSettings, Targets, facts_of, read_provider, read_providers
 from .openid_tokens import Claims, verify, with_userinfo
 from .outbound import Outbound, Unreachable
 from .sts_errors import InvalidParameter
@@ -109,6 +109,16 @@ class OpenId:
         if by_claim is None:  # SDKs always send an ARN; with a provider by claim any will do
             raise InvalidParameter(f"Role {arns.role_arn(arns.BY_CLAIM, '')} does not exist")
         return by_claim
+
+    def facts(self, name: str, values: Mapping[str, str]) -> dict[str, str]:
+        """What follows from the settings of a provider."""
+        return facts_of(name, values, self._region())
+
+    def check_beside(self, targets: Targets) -> None:
+        """:raises SettingRefused: some of the providers cannot be used beside each other"""
+        _, wrong = read_providers(targets, self._region())
+        for name, problem in wrong.items():
+            raise SettingRefused(f"{name}: {problem}")
 
     async def check(self, values: Mapping[str, str]) -> None:
         """Try the settings of a provider before they are taken over.

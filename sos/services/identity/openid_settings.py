@@ -107,6 +107,15 @@ def read_provider(name: str, values: Mapping[str, str], region: str) -> Provider
     )
 
 
+def facts_of(name: str, values: Mapping[str, str], region: str) -> dict[str, str]:
+    """What follows from the settings of a provider, for who asks: the name of its role."""
+    try:
+        arn = read_provider(name, values, region).arn
+    except BadProvider:
+        return {}
+    return {"roleARN": arn} if arn else {}
+
+
 def names_of(text: str) -> tuple[str, ...]:
     """Names between commas; empty ones count for nothing."""
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
