@@ -80,6 +80,10 @@ class SetHandle(Protocol):
     async def discard(self, staged: Staged) -> None:
         """Give the space of a staged payload back that was refused by the owner."""
 
+    def unsettled(self, request_id: bytes, staged: Staged) -> None:
+        """Nobody knows what became of the proposal that refers to a staged payload: find out, and give the space back if it
+        was not committed. In the background; the proposal must not be offered again."""
+
     def open_data(self, ref: DataRef, start: int, length: int) -> BodyStream:
         """A stream of ``length`` payload bytes from ``start``. The first ``next_batch`` verifies the first unit.
 

@@ -16,6 +16,7 @@ from ..placement.parity import with_drives_gone
 from .handle import Snapshot, Staged
 from .reader import open_extent, read_inline, rebuild_inline
 from .reads import OpenReads
+from .unsettled import Unsettled
 from .view import SetSnapshot, SetView
 from .writer import SetWriter
 
@@ -82,6 +83,7 @@ class ErasureSet:
         self._reads = reads
         self._on_bad = on_bad
         self._on_fault = on_fault
+        self._unsettled = Unsettled(self.number, self.submit, self.snapshot, writer.discard)
 
     def snapshot_now(self) -> SetSnapshot | None:
         return self.view.snapshot_now()
@@ -99,6 +101,9 @@ class ErasureSet:
 
     async def discard(self, staged: Staged) -> None:
         await self.writer.discard(staged)
+
+    def unsettled(self, request_id: bytes, staged: Staged) -> None:
+        self._unsettled.add(request_id, staged)
 
     def open_data(self, ref: DataRef, start: int, length: int) -> BodyStream:
         ticket = self._reads.begin()

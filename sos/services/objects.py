@@ -378,10 +378,13 @@ async def commit_staged(
 ) -> Done:
     """Commit a proposal that refers to a staged payload; a refused one gives the space back.
 
-    An error of the call itself, whichever it is, leaves it: the payload may be referenced. What turns out not to be is
-    found by the sweep.
+    After an error of the call itself, whichever it is, the payload may be referenced: the set finds out.
     """
-    result = await decide(target, proposal)
+    try:
+        result = await decide(target, proposal)
+    except BaseException:
+        target.unsettled(proposal.request_id, staged)
+        raise
     if isinstance(result, StoreError):
         await target.discard(staged)
         raise result

@@ -21,6 +21,7 @@ class Target:
     def __init__(self, answer: Outcome | Exception) -> None:
         self.answer = answer
         self.discarded = 0
+        self.doubtful: list[bytes] = []
 
     async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
         if isinstance(self.answer, Exception):
@@ -30,16 +31,19 @@ class Target:
     async def discard(self, staged: Staged) -> None:
         self.discarded += 1
 
+    def unsettled(self, request_id: bytes, staged: Staged) -> None:
+        self.doubtful.append(request_id)
+
 
 STAGED = Staged(None, (), 4096, Digests(b""))
 
 
 @pytest.mark.parametrize("error", [InternalFault("a bug after the group was written"), WriteQuorumLost(), Busy()])
 def test_an_owner_that_failed_may_have_committed_the_payload(error: StoreError) -> None:
-    target = Target(error)
+    target, proposal = Target(error), OwnedSet().put("key")
     with pytest.raises(type(error)):
-        asyncio.run(commit_staged(target, OwnedSet().put("key"), STAGED))  # type: ignore[arg-type]
-    assert target.discarded == 0
+        asyncio.run(commit_staged(target, proposal, STAGED))  # type: ignore[arg-type]
+    assert target.discarded == 0 and target.doubtful == [proposal.request_id]
 
 
 @pytest.mark.parametrize("error", [PreconditionFailed, InternalFault])
@@ -47,7 +51,7 @@ def test_what_the_owner_refused_is_given_back(error: type[StoreError]) -> None:
     target = Target(Refused(error.__name__))
     with pytest.raises(error):
         asyncio.run(commit_staged(target, OwnedSet().put("key"), STAGED))  # type: ignore[arg-type]
-    assert target.discarded == 1
+    assert target.discarded == 1 and target.doubtful == []
 
 
 def test_a_repeated_proposal_is_answered_from_the_log_on_full_drives() -> None:
