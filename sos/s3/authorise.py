@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..domain.policy.evaluate import Verdict
-from ..services.access import Access
+from ..services.access import Access, bucket_in_question
 from ..services.buckets import Buckets
 from ..services.identity.directory import Directory
 from .auth.identity import Identity
@@ -16,8 +16,7 @@ def authorise_with(access: Access, buckets: Buckets) -> Authorise:
     """Decisions over the records of buckets as they are at this moment."""
 
     def authorise(identity: Identity, action: str, bucket: str, key: bytes, values: Circumstances) -> Verdict:
-        # whose a bucket of the name is counts for nothing when one is to be made: that it is taken is told afterwards
-        record = buckets.find_now(bucket) if bucket and action != "s3:CreateBucket" else None
+        record = bucket_in_question(buckets.find_now, action, bucket)
         return access.decide(identity.principal, action, bucket, record, key, values.get)
 
     return authorise

@@ -20,9 +20,12 @@ from ..domain.errors import (
     NoSuchKey,
     NoSuchVersion,
 )
+from ..domain.policy.evaluate import Verdict
 from ..http.message import Headers, Request
 from ..meta.records import BucketRecord
 from ..services.buckets import Buckets
+from ..services.decisions.recorder import Decisions
+from ..services.decisions.records import Occasion
 from ..services.identity.ldap_login import LdapLogin
 from ..services.identity.sts import Sts
 from ..services.listing import Listing
@@ -78,6 +81,7 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class Services:
     """:param known: account → how documents show it
+    :param decisions: remembers what is decided
     :param sts: None on a surface without it, as with ``ldap``
     """
 
@@ -88,6 +92,7 @@ class Services:
     purge: Purge
     known: Who = root_account
     sts: Sts | None = None
+    decisions: Decisions = field(default_factory=Decisions)
     ldap: LdapLogin | None = None
 
 
@@ -136,24 +141,42 @@ class Call:
         :param version: the version named, empty without one
         :raises AccessDenied:
         """
-        if not await self.allows(action, bucket, key, version):
-            raise AccessDenied()
+        values = self._values(version)
+        verdict = await self._verdict(action, bucket, key, values)
+        if isinstance(verdict, Verdict):
+            self._remember(verdict, values)
+        if not verdict:
+            raise AccessDenied(decided=True)
 
     async def allows(self, action: str, bucket: str, key: bytes, version: str = "") -> bool:
-        """Whether the identity may do something."""
+        """Whether the identity may do something: asked by the way, so nothing is remembered of it."""
+        return bool(await self._verdict(action, bucket, key, self._values(version)))
+
+    def _values(self, version: str) -> Circumstances:
         values = Circumstances(self.request, self.identity, self.query, version)
         values.location = self.location
+        return values
+
+    async def _verdict(self, action: str, bucket: str, key: bytes, values: Circumstances) -> object:
         try:
             return await self._decide(action, bucket, key, values)
         except TagsWanted:
-            values.tags = await self._tags(bucket, key, version)
+            values.tags = await self._tags(bucket, key, values.version)
             return await self._decide(action, bucket, key, values)
 
-    async def _decide(self, action: str, bucket: str, key: bytes, values: Circumstances) -> bool:
+    async def _decide(self, action: str, bucket: str, key: bytes, values: Circumstances) -> object:
         try:
-            return bool(self.authorise(self.identity, action, bucket, key, values))
+            return self.authorise(self.identity, action, bucket, key, values)
         except MustWait:
-            return bool(await patiently(lambda: self.authorise(self.identity, action, bucket, key, values), self.wait))
+            return await patiently(lambda: self.authorise(self.identity, action, bucket, key, values), self.wait)
+
+    def _remember(self, verdict: Verdict, values: Circumstances) -> None:
+        decisions, request = self.services.decisions, self.request
+        if verdict.allowed:
+            decisions.allowed(verdict, values.facts(), request.received_ns)
+        else:
+            occasion = Occasion(request.request_id, request.received_ns, "s3", self.name)
+            decisions.denied(occasion, self.identity.principal, verdict, values.get)
 
     async def _tags(self, bucket: str, key: bytes, version: str) -> dict[str, str]:
         """Tags of an object as it is; none where there is no such object."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 from ..http.message import Request
+from ..services.decisions.records import Facts
 from .auth.identity import Identity
 
 NS_PER_S = 1_000_000_000
@@ -40,6 +41,12 @@ class Circumstances:
         self.version = version
         self.tags: Mapping[str, str] | None = None
         self.location = ""
+
+    def facts(self) -> Facts:
+        """What is remembered of every request that is allowed."""
+        request, query = self.request, self.query
+        source = request.peer.removeprefix("::ffff:")
+        return source, request.secure, query.get("prefix"), query.get("delimiter"), query.get("max-keys")
 
     def get(self, key: str) -> Found:
         """The values of a canonical condition key.

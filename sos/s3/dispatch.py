@@ -17,15 +17,17 @@ from ..domain.names import check_bucket_name, check_key
 from ..http.message import Handler, Reply, Request
 from ..http.signed import Signed, SignedHandler
 from ..http.watch import Watch
+from ..services.decisions.records import Occasion
 from . import cors
 from . import health as probes
 from .auth.authenticate import authenticate
 from .auth.body import read_document
+from .auth.claimed import claimed
 from .auth.identity import Identity, KeyLookup, Scheme
 from .auth.query import parse_query
 from .call import Authorise, Call, Services, Settings, signed_only
 from .circumstances import Circumstances
-from .errors import Code, Place, Refusal, describe, render, render_json
+from .errors import Code, Failure, Place, Refusal, describe, render, render_json
 from .health import Health
 from .limits import check_headers
 from .operations import OPERATIONS, Operation
@@ -34,9 +36,9 @@ from .router import route, target
 
 is_sha256 = re.compile(r"[0-9a-f]{64}").fullmatch
 RESERVED = b"/minio"
-NOBODY = Identity(anonymous=True)
 ADMIN = (b"/minio/admin/", b"/minio/kms/")
 METRICS = (b"/minio/v2/metrics/", b"/minio/metrics/v3", b"/minio/prometheus/metrics")
+NOBODY = Identity(anonymous=True)
 UNNAMED = "internal.<unknown>"
 NAMES = tuple(operation.name for operation in OPERATIONS)
 """What is counted, in the order of the table."""
@@ -101,7 +103,10 @@ class Dispatcher:
             reply = await self._answer(request, seen)
         except Exception as error:  # noqa: BLE001 - the outermost level of a request
             show = render_json if request.path.startswith((*ADMIN, *METRICS)) else render
-            reply = show(describe(error), self._place(request, seen))
+            failure = describe(error)
+            if failure.status == 403 and not failure.detail.get("decided"):
+                self._refused(request, seen, failure)
+            reply = show(failure, self._place(request, seen))
         if "origin" in request.headers and request.method != "OPTIONS":
             cors.share(reply, request.headers, self.settings.origins)
         name = seen.operation.name if seen.operation is not None else ""
@@ -207,6 +212,15 @@ class Dispatcher:
         values.tags = {}  # no call is about an object
         read = partial(read_document, request, identity, object_checksums=False)
         return Signed(found.principal, found.secret_key, values.get, read)
+
+    def _refused(self, request: Request, seen: _Seen, failure: Failure) -> None:
+        """Remember what was refused without a policy: what policies decided is remembered where it is."""
+        name = seen.operation.name if seen.operation is not None else ""
+        surface = "admin" if request.path.startswith(ADMIN) else "s3"
+        occasion = Occasion(request.request_id, request.received_ns, surface, name)
+        path = request.path.decode("utf-8", "replace")
+        who = claimed(request, self._keys)
+        self._services.decisions.refused(occasion, who, failure.code.name, failure.message, path)
 
     def _place(self, request: Request, seen: _Seen) -> Place:
         settings = self.settings

@@ -76,6 +76,13 @@ class Access:
         return self._buckets.put(document, PolicySet([compiled]))
 
 
+def bucket_in_question(find: Callable[[str], BucketRecord | None], action: str, bucket: str) -> BucketRecord | None:
+    """The bucket whose owner and policy count for an action. Whose a bucket of the name is counts for nothing when one is
+    to be made: that it is taken is told afterwards.
+    """
+    return find(bucket) if bucket and action != "s3:CreateBucket" else None
+
+
 def resource_of(bucket: str, key: bytes) -> str:
     """The ARN; empty for the service."""
     if not bucket:

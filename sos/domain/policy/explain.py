@@ -72,9 +72,14 @@ def explain(verdict: Verdict) -> Explanation:
     """Work out why; costs more than the verdict did."""
     statement, context = verdict.statement, verdict.question.context
     tests = _tests(statement, context) if statement else ()
-    reference = _reference(statement, verdict.side) if statement and verdict.side else None
+    reference = reference_of(verdict)
     missed = () if verdict.allowed else _missed(verdict)
     return Explanation(verdict.allowed, verdict.reason, reference, tests, missed, _grants(verdict))
+
+
+def reference_of(verdict: Verdict) -> Reference | None:
+    """The statement that decided, None where absence or root did."""
+    return _reference(verdict.statement, verdict.side) if verdict.statement and verdict.side else None
 
 
 def _reference(statement: CompiledStatement, side: Side) -> Reference:

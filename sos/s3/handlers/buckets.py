@@ -62,7 +62,7 @@ async def _visible(call: Call, prefix: str, after: str, most: int) -> tuple[list
             break
         after = following
     if not found and not every:
-        raise AccessDenied()
+        await call.require("s3:ListAllMyBuckets", "", b"")
     return (found[:most], found[most - 1].name) if len(found) > most else (found, following)
 
 
