@@ -27,6 +27,7 @@ from ..services.buckets import Buckets
 from ..services.configuration import Configuration
 from ..services.identity.identity import Identity
 from ..services.identity.ldap import Ldap
+from ..services.identity.openid import OpenId
 from ..services.identity.principal import Principal
 from ..services.usage import Usage
 from .cluster import Cluster
@@ -47,6 +48,7 @@ JSON = ("Content-Type", "application/json")
 class Services:
     """:param settings: as they are now
     :param ldap: None where no directory can be configured
+    :param openid: None where no provider can be
     """
 
     identity: Identity
@@ -59,6 +61,7 @@ class Services:
     envelopes: Envelopes = field(default_factory=Envelopes)
     observing: Observing = field(default_factory=Observing)
     ldap: Ldap | None = None
+    openid: OpenId | None = None
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from .handlers import (
     info,
     ldap,
     listing_keys,
+    openid_keys,
     logs,
     policies,
     server,
@@ -182,7 +183,7 @@ _KEYS = (
         ldap.entities,
     ),
     _admin("AttachDetachPolicyLDAP", "POST idp/ldap/policy/{way}", "UpdatePolicyAssociation", ldap.attach_or_detach),
-    _own("ListAccessKeysOpenIDBulk", "GET idp/openid/list-access-keys-bulk", "ListServiceAccounts", config.no_openid),
+    _own("ListAccessKeysOpenIDBulk", "GET idp/openid/list-access-keys-bulk", "", openid_keys.list_bulk, "listType"),
 )
 
 _BUCKETS = (

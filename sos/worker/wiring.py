@@ -325,6 +325,7 @@ class Worker:
                 self.configuration,
                 observing=self.observers.observing,
                 ldap=self.ldap,
+                openid=self.sts.openid,
             )
         )
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
-from xml.etree import ElementTree
 
 import pytest
 
-from sos.services.identity.access_keys import NewService, Parent
 from sos.services.identity.policies import Target
 from tests.kit.clients import refusal
 from tests.kit.operator import Operator
@@ -27,7 +21,9 @@ NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 _numbers = itertools.count(1)
 
 
-def client(service: str, server: Server, access_key: str = USER, secret: str = PASSWORD, token: str | None = None) -> Any:
+def client(
+    service: str, server: Server, access_key: str = USER, secret: str = PASSWORD, token: str | None = None
+) -> Any:
     import boto3
     from botocore.config import Config
 

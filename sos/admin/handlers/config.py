@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...config.subsystems import DEFAULT_TARGET, ENABLE, SUBSYSTEMS, Key, Subsystem
-from ...domain.errors import BadDocument, InvalidAdminArgument, InvalidRequest, NoSuchSetting, NotEnabled
+from ...domain.errors import BadDocument, InvalidAdminArgument, InvalidRequest, NoSuchSetting
 from ...http.message import Reply
 from ...services.configuration.checks import in_use
 from ...services.configuration.configuration import Configuration
@@ -141,8 +141,3 @@ def _help(key: str, text: str, kind: str, *, optional: bool, many: bool = False)
 
 
 # -- what is not configured --------------------------------------------------------------------------------
-
-
-async def no_openid(call: Call) -> Reply:
-    """:raises NotEnabled:"""
-    raise NotEnabled(what="openid")

@@ -165,18 +165,26 @@ class AccessKeys:
     # -- temporary credentials -------------------------------------------------------------------------
 
     async def issue(
-        self, parent: Parent, duration_s: int, policy: bytes = b"", token_type: str = "", name: str = ""
+        self,
+        parent: Parent,
+        duration_s: int,
+        policy: bytes = b"",
+        token_type: str = "",
+        name: str = "",
+        until_s: int | None = None,
     ) -> Issued:
         """Make temporary credentials with a session token.
 
         :param policy: JSON of a session policy, empty = none
         :param token_type: by which they can be revoked
         :param name: for people
+        :param until_s: seconds since the epoch that they do not outlive
         :raises InvalidPolicyName, SessionPolicyTooLarge, NoSuchUser, NoSuchAccount, InvalidArgument
         """
         _check_policy(policy, rules.SESSION_POLICY_BYTES_MAX)
         access_key, secret, now = rules.new_access_key(), rules.new_secret(), self._realm.clock()
         expires_s = now // 10**9 + duration_s
+        expires_s = expires_s if until_s is None else min(expires_s, until_s)
         claims: dict[str, ClaimValue] = dict(parent.claims)
         claims |= {"accessKey": access_key, "exp": expires_s, "parent": parent.name or self._realm.root_user}
         if policy:

@@ -24,13 +24,13 @@ _CLIENTS = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KE
 class Certified:
     """What a certificate says.
 
-    :param left_s: seconds that it is still valid
+    :param until_s: when it ends, seconds since the epoch
     """
 
     name: str
     organizations: tuple[str, ...]
     issuer: str
-    left_s: int
+    until_s: int
 
 
 async def check(values: Mapping[str, str]) -> None:
@@ -64,7 +64,7 @@ def read_certificate(der: bytes, secure: bool, now: datetime) -> Certified:
         raise BadCertificate("the certificate cannot be read") from None
     if not name:
         raise MissingParameter("certificate subject CN cannot be empty")
-    return Certified(name, organizations, issuer, int((certificate.not_valid_after_utc - now).total_seconds()))
+    return Certified(name, organizations, issuer, int(certificate.not_valid_after_utc.timestamp()))
 
 
 def _first(name: x509.Name, oid: x509.ObjectIdentifier) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from .outbound import Outbound, Unreachable, check_url, shown
+
+# RFC 9864 has another name for it since; providers go on using this one
+warnings.filterwarnings("ignore", "EdDSA is deprecated")
 
 log = logging.getLogger("sos.identity")
 
@@ -38,7 +42,7 @@ RSA_BITS_MIN = 2048
 Key = RSAKey | ECKey | OKPKey
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 _TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
-ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", *_CURVES, "EdDSA")
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", *_CURVES, "EdDSA", "Ed25519")
 """Signatures that are accepted: none by a shared secret, and no "none" (A05)."""
 
 

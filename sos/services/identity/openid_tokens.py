@@ -122,7 +122,8 @@ async def with_userinfo(claims: Claims, access_token: str, keys: ProviderKeys, o
     url = (await keys.discovery()).userinfo
     if not url or not access_token.isascii() or not access_token.isprintable():
         raise Unreachable("the provider has no userinfo endpoint, or the access token is malformed")
-    more = await outbound.document(url, {"Authorization": f"Bearer {access_token}"}, "POST")
+    headers = {"Authorization": f"Bearer {access_token}", "Content-Type": "application/x-www-form-urlencoded"}
+    more = await outbound.document(url, headers, "POST")
     if more.get("sub", claims["sub"]) != claims["sub"]:  # OpenID Connect Core 5.3.2: it is somebody else's
         raise InvalidParameter("the access token is of another user")
     return {**more, **claims}

@@ -116,14 +116,15 @@ class Sts:
             kept["roleArn"] = provider.arn
         subject = claims["sub"]
         parent = Parent(ROOT_ACCOUNT, parent_name(subject, claims["iss"]), provider.origin, kept, policies)
-        left_s = int(claims["exp"] - self._now_s())
+        until_s = int(claims["exp"])
+        left_s = until_s - int(self._now_s())
         if left_s < 1:
             raise ExpiredToken()
-        seconds = left_s if not wanted.duration else min(self.duration(wanted), left_s)  # T2
+        seconds = left_s if not wanted.duration else min(self.duration(wanted), left_s)
         caller = Caller(Type.ASSUMED, ROOT_ACCOUNT, parent.name)
         if not _permitted(caller, compiled, "sts:AssumeRoleWithWebIdentity", seconds):
             raise NotAllowed("this user does not have enough permission")
-        return Federated(await self.issue(parent, wanted, seconds), subject)
+        return Federated(await self.issue(parent, wanted, seconds, until_s), subject)  # T2
 
     async def certificate(self, der: bytes, secure: bool, wanted: Wanted) -> Issued:
         """For who has shown a client certificate: its common name names the policy.
@@ -135,13 +136,13 @@ class Sts:
             raise Disabled("STS API 'AssumeRoleWithCertificate' is disabled")
         found = read_certificate(der, secure, datetime.fromtimestamp(self._now_s(), UTC))
         try:
-            seconds = min(self.duration(wanted), found.left_s)  # T2
+            seconds = self.duration(wanted)
         except InvalidParameter as error:
             raise MissingParameter(str(error)) from None  # the code that clients of this call know
         subject: dict[str, ClaimValue] = {"sub": found.name, "iss": found.issuer, "aud": list(found.organizations)}
         claims = {f"jwt:{name}": value for name, value in subject.items()} | {"sub": found.name}
         parent = Parent(ROOT_ACCOUNT, f"tls:{found.name}", "tls", claims, (found.name,))
-        return await self.issue(parent, wanted, seconds)
+        return await self.issue(parent, wanted, seconds, found.until_s)  # T2
 
     async def custom_token(self, token: str, arn: str, wanted: Wanted) -> Federated:
         """For whom the identity plugin knows by a token.
@@ -179,9 +180,10 @@ class Sts:
             raise InvalidParameter("invalid token expiry")
         return seconds
 
-    async def issue(self, parent: Parent, wanted: Wanted, seconds: int) -> Issued:
+    async def issue(self, parent: Parent, wanted: Wanted, seconds: int, until_s: int | None = None) -> Issued:
         """Make the credentials.
 
+        :param until_s: seconds since the epoch that they do not outlive
         :raises InvalidParameter: the session policy, or a name that is too long
         """
         keys = self._identity.access_keys
@@ -191,7 +193,7 @@ class Sts:
                 parse(policy, Kind.SESSION, bytes_max=rules.SESSION_POLICY_BYTES_MAX, version_required=True)
             if parent.provider != "builtin":
                 rules.check_external(parent.name)
-            return await keys.issue(parent, seconds, policy, wanted.revoke_type)
+            return await keys.issue(parent, seconds, policy, wanted.revoke_type, until_s=until_s)
         except (PolicyTooLarge, SessionPolicyTooLarge):
             raise InvalidParameter("Session policy should not exceed 2048 characters") from None
         except (MalformedPolicy, InvalidArgument) as error:
