@@ -1,0 +1,53 @@
+"""Calls of the admin API, with their errors told as the command's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .connection import Admin
+from .errors import FAULTS, Failure, Stop
+from .session import Session
+
+DOCUMENT_BYTES_MAX = 1 << 20
+
+
+class Asker:
+    """:param text: the argument that names the server
+    :param what: what cannot be done when a call fails
+    """
+
+    def __init__(self, session: Session, text: str, what: str) -> None:
+        self._admin: Admin = session.admin(text)
+        self._what = what
+
+    def ask(
+        self, call: str, body: bytes | None = None, *, sealed: bool = False, opened: bool = False, **query: str
+    ) -> bytes:
+        """:raises Stop:"""
+        try:
+            return self._admin.ask(call, dict(query), body, sealed=sealed, opened=opened)
+        except FAULTS as error:
+            raise Stop(self._what, error) from None
+
+    def json(self, call: str, body: Any = None, *, sealed: bool = False, opened: bool = False, **query: str) -> Any:
+        """The answer as JSON. :param body: sent as JSON"""
+        sent = None if body is None else json.dumps(body).encode()
+        answer = self.ask(call, sent, sealed=sealed, opened=opened, **query)
+        try:
+            return json.loads(answer) if answer else {}
+        except ValueError:
+            raise Stop(self._what, Failure("The server's answer is no JSON document.")) from None
+
+
+def document(path: str, what: str) -> bytes:
+    """The content of a file that the user names, ``-`` for standard input. :raises Stop:"""
+    try:
+        with (Path("/dev/stdin") if path == "-" else Path(path)).open("rb") as file:
+            text = file.read(DOCUMENT_BYTES_MAX + 1)
+    except OSError as error:
+        raise Stop(what, error) from None
+    if len(text) > DOCUMENT_BYTES_MAX:
+        raise Stop(what, Failure(f"`{path}` has more than {DOCUMENT_BYTES_MAX} bytes."))
+    return text
