@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +17,9 @@ from ..domain.errors import (
     EntityTooLarge,
     InvalidAdminArgument,
     NoSuchBucket,
+    NotImplementedHere,
 )
+from ..domain.policy.evaluate import Verdict
 from ..http.message import Reply, Request
 from ..http.signed import Signed
 from ..meta.iam import ROOT_ACCOUNT, AccountRecord
@@ -25,6 +27,9 @@ from ..meta.records import BucketRecord
 from ..services.access import Access, owner_of
 from ..services.buckets import Buckets
 from ..services.configuration import Configuration
+from ..services.decisions.insight import Insight
+from ..services.decisions.recorder import Decisions
+from ..services.decisions.records import Occasion
 from ..services.identity.identity import Identity
 from ..services.identity.ldap import Ldap
 from ..services.identity.openid import OpenId
@@ -47,6 +52,7 @@ JSON = ("Content-Type", "application/json")
 @dataclass(frozen=True, slots=True)
 class Services:
     """:param settings: as they are now
+    :param decisions: remembers what is decided
     :param ldap: None where no directory can be configured
     :param openid: None where no provider can be
     """
@@ -60,6 +66,8 @@ class Services:
     configuration: Configuration
     envelopes: Envelopes = field(default_factory=Envelopes)
     observing: Observing = field(default_factory=Observing)
+    decisions: Decisions = field(default_factory=Decisions)
+    insight: Insight | None = None
     ldap: Ldap | None = None
     openid: OpenId | None = None
 
@@ -112,6 +120,13 @@ class Call:
         record = await self.services.identity.accounts.get(named)
         self.other = None if record.account == self.who.account else record
 
+    @property
+    def insight(self) -> Insight:
+        """:raises NotImplementedHere: nothing is remembered here"""
+        if self.services.insight is None:
+            raise NotImplementedHere(what=self.operation.name)
+        return self.services.insight
+
     def names_self(self, name: str) -> bool:
         """Whether a name is that of the caller: its access key, or the user that this belongs to; of another account,
         that of its root, for which the deployment's root speaks then."""
@@ -125,14 +140,29 @@ class Call:
         :param account: that the call is about, where it is not that of its row
         :raises AccessDenied:
         """
-        if not any([await self.allows(action, own=own, account=account) for action in actions]):
-            raise AccessDenied()
+        self._settle([await self._verdict(action, own=own, account=account) for action in actions])
 
     async def allows(self, action: str, *, own: bool = False, account: str = "", bucket: str = "") -> bool:
+        """Asked by the way, so nothing is remembered of it."""
+        return bool(await self._verdict(action, own=own, account=account, bucket=bucket))
+
+    async def _verdict(self, action: str, *, own: bool = False, account: str = "", bucket: str = "") -> Verdict:
         record = await self._record(bucket) if bucket else None
         about = account or (ROOT_ACCOUNT if self.operation.about == "server" else self.account)
         decide = self.services.access.decide
-        return bool(decide(self.who, action, bucket, record, b"", self._values, account=about, deny_only=own))
+        return decide(self.who, action, bucket, record, b"", self._values, account=about, deny_only=own)
+
+    def _settle(self, verdicts: Sequence[Verdict]) -> None:
+        """One of them must allow. Remember that, or all of them. :raises AccessDenied:"""
+        request, decisions = self.request, self.services.decisions
+        allowed = next((verdict for verdict in verdicts if verdict.allowed), None)
+        if allowed is not None:
+            source = request.peer.removeprefix("::ffff:")
+            return decisions.allowed(allowed, (source, request.secure, None, None, None), request.received_ns)
+        occasion = Occasion(request.request_id, request.received_ns, "admin", self.operation.name)
+        for verdict in verdicts:
+            decisions.denied(occasion, self.who, verdict, self._values)
+        raise AccessDenied(decided=True)
 
     def _values(self, key: str) -> tuple[str, ...] | None:
         return self.facts.get(key) or self.signed.values(key)
@@ -150,10 +180,7 @@ class Call:
             record = await self._record(bucket)
             if record is None or owner_of(record) != self.account:
                 raise NoSuchBucket(bucket=bucket)
-        for action in operation.actions:
-            if await self.allows(action, bucket=bucket):
-                return
-        raise AccessDenied()
+        self._settle([await self._verdict(action, bucket=bucket) for action in operation.actions])
 
     # -- what ------------------------------------------------------------------------------------------
 

@@ -15,13 +15,16 @@ from .handlers import (
     accounts,
     buckets,
     config,
+    explain,
+    explain_replay,
+    explain_simulate,
     groups,
     idp_config,
     info,
     ldap,
     listing_keys,
-    openid_keys,
     logs,
+    openid_keys,
     policies,
     server,
     trace,
@@ -151,9 +154,9 @@ _USERS = (
         "ListPolicyMappingEntities", "GET idp/builtin/policy-entities", "ListGroups ListUsers ListUserPolicies",
         policies.entities,
     ),
-    _own("ExportIAM", "GET export-iam", "ExportIAM"),
-    _own("ImportIAM", "PUT import-iam", "ImportIAM"),
-    _own("ImportIAMV2", "PUT import-iam-v2", "ImportIAM"),
+    _own("ExportIAM", "GET export-iam", "ExportIAM", transfer_iam.export_iam),
+    _own("ImportIAM", "PUT import-iam", "ImportIAM", transfer_iam.import_iam),
+    _own("ImportIAMV2", "PUT import-iam-v2", "ImportIAM", transfer_iam.import_iam_v2),
 )  # fmt: skip
 
 _ACCOUNTS = (
@@ -164,6 +167,13 @@ _ACCOUNTS = (
     _admin("SetAccount", "POST set-account", "CreateAccount", accounts.update, "name"),
     _admin("RemoveAccount", "DELETE remove-account", "DeleteAccount", accounts.remove, "name"),
 )
+
+_DECISIONS = (
+    _own("ExplainRequest", "GET sos/explain", "ExplainDecision", explain.explain_request, "requestId"),
+    _own("SimulatePolicy", "POST sos/policy/simulate", "SimulatePolicy", explain_simulate.simulate),
+    _own("ReplayPolicy", "POST sos/policy/replay", "SimulatePolicy", explain_replay.replay_hour),
+)
+"""Not MinIO's, so below a name that it cannot use."""
 
 _KEYS = (
     _own("AddServiceAccount", "PUT add-service-account", "", access_keys.add),
@@ -194,8 +204,14 @@ _BUCKETS = (
     _bucket("RemoveRemoteTarget", "DELETE remove-remote-target", "SetBucketTarget", None, "bucket arn"),
     _bucket("ReplicationDiff", "POST replication/diff", "ReplicationDiff"),
     _bucket("ReplicationMRF", "GET replication/mrf", "ReplicationDiff"),
-    _bucket("ExportBucketMetadata", "GET export-bucket-metadata", "ExportBucketMetadata", None, ""),
-    _bucket("ImportBucketMetadata", "PUT import-bucket-metadata", "ImportBucketMetadata", None, ""),
+    _bucket(
+        "ExportBucketMetadata", "GET export-bucket-metadata", "ExportBucketMetadata",
+        transfer_buckets.export_buckets, "",
+    ),
+    _bucket(
+        "ImportBucketMetadata", "PUT import-bucket-metadata", "ImportBucketMetadata",
+        transfer_buckets.import_buckets, "",
+    ),
 )
 
 _JOBS = (
@@ -242,5 +258,7 @@ _KMS = (
     ),
 )
 
-OPERATIONS: tuple[Operation, ...] = (*_SERVER, *_CONFIG, *_USERS, *_ACCOUNTS, *_KEYS, *_BUCKETS, *_JOBS, *_KMS)
+OPERATIONS: tuple[Operation, ...] = (
+    *_SERVER, *_CONFIG, *_USERS, *_ACCOUNTS, *_DECISIONS, *_KEYS, *_BUCKETS, *_JOBS, *_KMS,
+)  # fmt: skip
 """Every call, in the order in which rows of one path are tried."""
