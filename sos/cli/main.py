@@ -19,6 +19,9 @@ sos: an S3-compatible, erasure-coded object store
   sos server [FLAGS] DIR [DIR…]   serve the drives; `sos server --help` lists the flags
   sos config show [--json]        every setting, its value and where it came from
   sos config sample               a commented settings file with every default
+  sos client COMMAND …            a client with mc's arguments; `sos client --help` lists the commands
+  sos explain REQUEST-ID          why a request was denied, and what would allow it
+  sos policy simulate|replay      what policies would decide, in force or in draft
   sos --version                   the version
   sos help [VERB]                 this text, or the help of a verb
 """
@@ -87,6 +90,18 @@ def _load(name: str) -> Verb | None:
         from .config import run as config
 
         return config
+    if name == "client":
+        from .client import run as client
+
+        return client
+    if name == "explain":
+        from .explain import run as explain
+
+        return explain
+    if name == "policy":
+        from .policy import run as policy
+
+        return policy
     return None
 
 

@@ -180,7 +180,7 @@ class Local:
 
 def _no_alias(path: str) -> str:
     """What was meant for a server comes here when its alias is not known."""
-    name, slash, _ = path.partition("/")
+    name = path.partition("/")[0]
     return f"; there is no alias `{name}` either" if name.isalnum() and not os.path.exists(name) else ""
 
 
