@@ -34,6 +34,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cold", action="store_true", help="drop the page cache before each run (root)")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--machine", metavar="DIR", help="also print the machine's own rates, writing in DIR")
+    parser.add_argument("--identity", metavar="DIR", help="print what deciding and many users cost, with a server in DIR")
     return parser.parse_args(arguments)
 
 
@@ -114,6 +115,11 @@ def show(case: tuple[str, str, int], results: list[dict[str, float]]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
+    if options.identity:
+        from . import identity  # it takes the product's own packages
+
+        identity.report(options.identity)
+        return 0
     targets = [target_of(url, options) for url in (options.url, options.against) if url]
     report: list[dict[str, Any]] = []
     if options.machine:

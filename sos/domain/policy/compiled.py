@@ -25,6 +25,9 @@ from .conditions import Check, compile_condition, keys_of
 from .document import ALL_S3, OLD_VERSION, Document, Kind, Principal, Statement
 from .match import Lookup, Pattern, compile_pattern
 
+ANSWERS_MAX = 64
+"""Values of condition keys for which a place remembers its answer."""
+
 ACTIONS_MAX = 512
 """Actions for which a set keeps its statements; there are about 200."""
 
@@ -169,16 +172,60 @@ def _entry(statement: CompiledStatement, pattern: Pattern | None = None, exclude
     return Entry(statement, pattern, pattern.needle if pattern else "", excludes, holds)
 
 
+class Place(list[Entry]):
+    """Entries that stand at one place of an index.
+
+    Where nothing but conditions decides among many of them, the answer is remembered for the values that they asked for:
+    those of one caller hardly change from request to request.
+    """
+
+    __slots__ = ("_answers", "_asked")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._answers: dict[tuple[tuple[str, ...] | None, ...], CompiledStatement | None] = {}
+        self._asked: tuple[str, ...] = ()
+
+    def seal(self) -> None:
+        """To be called when all are added."""
+        if len(self) > 1 and all(pattern is None and not excludes and holds for _, pattern, _, excludes, holds in self):
+            self._asked = tuple({key for entry in self for key in entry.statement.asks()})
+
+    def find(self, resource: str, lookup: Lookup) -> CompiledStatement | None:
+        """The first statement that covers the resource and whose conditions hold."""
+        if not self._asked:
+            return self._first(resource, lookup)
+        values = tuple(map(lookup, self._asked))
+        if values in self._answers:
+            return self._answers[values]
+        if len(self._answers) >= ANSWERS_MAX:
+            self._answers.clear()
+        found = self._answers[values] = self._first(resource, lookup)
+        return found
+
+    def _first(self, resource: str, lookup: Lookup) -> CompiledStatement | None:
+        for statement, pattern, needle, excludes, holds in self:
+            if needle not in resource:
+                continue
+            if pattern is not None and not pattern.match(resource, lookup):
+                continue
+            if excludes and not statement.covers(resource, lookup):
+                continue
+            if holds is None or holds(lookup):
+                return statement
+        return None
+
+
 class ByResource:
     """The statements of one effect that name one action."""
 
     __slots__ = ("_all", "_anywhere", "_exact", "_lengths", "_prefixes")
 
     def __init__(self) -> None:
-        self._all: list[Entry] = []
-        self._anywhere: list[Entry] = []
-        self._exact: dict[str, list[Entry]] = {}
-        self._prefixes: dict[str, list[Entry]] = {}
+        self._all = Place()
+        self._anywhere = Place()
+        self._exact: dict[str, Place] = {}
+        self._prefixes: dict[str, Place] = {}
         self._lengths: tuple[int, ...] = ()
 
     def add(self, statement: CompiledStatement, free: bool) -> None:
@@ -190,16 +237,18 @@ class ByResource:
         for pattern in statement.resources:
             glob = pattern.glob
             if glob is not None and glob.exact is not None:
-                self._exact.setdefault(glob.exact, []).append(_entry(statement))
+                self._exact.setdefault(glob.exact, Place()).append(_entry(statement))
                 continue
             rest = None if glob is not None and glob.is_prefix else pattern
-            self._prefixes.setdefault(pattern.prefix, []).append(_entry(statement, rest))
+            self._prefixes.setdefault(pattern.prefix, Place()).append(_entry(statement, rest))
 
     def seal(self) -> None:
         """To be called when all are added."""
         self._lengths = tuple(sorted(set(map(len, self._prefixes))))
+        for place in (self._all, self._anywhere, *self._exact.values(), *self._prefixes.values()):
+            place.seal()
 
-    def candidates(self, resource: str) -> list[list[Entry]]:
+    def candidates(self, resource: str) -> list[Place]:
         """Lists of entries among which are all that cover the resource; every statement when it is empty."""
         if not resource:
             return [self._all]

@@ -275,16 +275,10 @@ def _granted_across(question: Question, own: CompiledStatement | None, theirs: C
 
 
 def _find(statements: ByResource, lookup: Lookup, resource: str) -> CompiledStatement | None:
-    for entries in statements.candidates(resource):
-        for statement, pattern, needle, excludes, holds in entries:
-            if needle not in resource:
-                continue
-            if pattern is not None and not pattern.match(resource, lookup):
-                continue
-            if excludes and not statement.covers(resource, lookup):
-                continue
-            if holds is None or holds(lookup):
-                return statement
+    for place in statements.candidates(resource):
+        statement = place.find(resource, lookup)
+        if statement is not None:
+            return statement
     return None
 
 
