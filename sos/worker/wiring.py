@@ -252,7 +252,7 @@ class Worker:
         self.configuration.watch(certificates.SUBSYSTEM, self._ask_clients)
         self.ldap = Ldap(self.identity, self.configuration, lambda: client_context(self.settings.certs_dir))
         logins = LdapLogin(self.ldap, self.sts)
-        services = Services(self.buckets, objects, multipart, listing, purge, known, self.sts, logins)
+        services = Services(self.buckets, objects, multipart, listing, purge, known, self.sts, ldap=logins)
         owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
         looks = [drives.follow for drives in self.drives if drives.number not in self.owners]
         for drives in self.drives:

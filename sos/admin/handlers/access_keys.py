@@ -160,8 +160,9 @@ async def revoke(call: Call) -> Reply:
     own = not user or call.names_self(user)
     await call.require("admin:RemoveServiceAccount", own=own)
     parent = call.user if own else user
-    if provider == "ldap" and not own and call.services.ldap is not None:
-        entry = await call.services.ldap.user(user)
+    ldap = call.services.ldap
+    if provider == "ldap" and not own and ldap is not None and ldap.enabled:
+        entry = await ldap.user(user)
         parent = entry.dn if entry is not None else user  # keys of who is gone from the directory can be ended too
     await call.services.identity.access_keys.revoke(call.account, parent, token_type, every)
     return done(204)

@@ -13,8 +13,8 @@ from ...domain.errors import (
     BadDocument,
     InvalidAdminArgument,
     InvalidRequest,
-    NotEnabled,
     NoSuchUser,
+    NotEnabled,
 )
 from ...http.message import Reply
 from ...meta.iam import ROOT_ACCOUNT, GroupRecord, KeyKind, KeyRecord, UserRecord
@@ -44,8 +44,6 @@ def directory(call: Call) -> Ldap:
 async def attach_or_detach(call: Call) -> Reply:
     """madmin ``PolicyAssociationReq``; the user by the name that it logs in with or by its distinguished name."""
     ldap, way = directory(call), call.path["way"]
-    if call.request.headers.get("content-type") != "application/octet-stream":
-        raise InvalidRequest("The body must be application/octet-stream.")
     if way not in ("attach", "detach"):
         raise InvalidAdminArgument("Policies are attached or detached.")
     wanted = await call.sealed_document(Association)

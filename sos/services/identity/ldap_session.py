@@ -22,8 +22,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
 import ldap3
-from dns.exception import DNSException
-from dns.resolver import Resolver
 from ldap3.core.exceptions import LDAPExceptionError
 from pyasn1.error import PyAsn1Error
 
@@ -277,6 +275,9 @@ def addresses(settings: LdapSettings, deadline: float) -> list[tuple[str, int]]:
     """Hosts and ports of a directory, in the order in which they are tried. :raises Unreachable:"""
     if not settings.srv:
         return [(settings.host, settings.port)]
+    from dns.exception import DNSException  # most servers never need it
+    from dns.resolver import Resolver
+
     name = settings.host if settings.srv == "on" else f"_{settings.srv}._tcp.{settings.host}"
     try:
         answer = Resolver().resolve(name, "SRV", lifetime=max(0.1, deadline - time.monotonic()))
