@@ -60,20 +60,25 @@ class Settings:
     workers: int = _option("server", COUNT, 0, "Worker processes; 0 is one for each core.", flags=("--workers",))
     region: str = _option(
         "server", TEXT, "", "Region of this site. Empty: any region is accepted in a signature.",
-        names=("SITE_REGION", "REGION", "REGION_NAME"),
+        names=("SITE_REGION", "REGION", "REGION_NAME"), live=True,
     )  # fmt: skip
     domains: tuple[str, ...] = _option(
         "server", WORDS, (), "Domains under which BUCKET.DOMAIN names a bucket.", names=("DOMAIN",)
     )
     cors_allow_origin: tuple[str, ...] = _option(
         "server", WORDS, ("*",), "Origins whose browsers may use the S3 API; each may hold one *.",
-        names=("API_CORS_ALLOW_ORIGIN",),
+        names=("API_CORS_ALLOW_ORIGIN",), live=True,
     )  # fmt: skip
     trusted_proxies: tuple[str, ...] = _option(
         "server", NETWORKS, (),
         "Reverse proxies, as addresses or networks, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
     )  # fmt: skip
     server_url: str = _option("server", TEXT, "", "Public URL of the S3 API, where it differs from the address.")
+    prometheus_auth: str = _option(
+        "server", choice("jwt", "public"), "jwt",
+        "Who may read metrics: the bearer of a token (mc admin prometheus generate), or anybody.",
+        names=("PROMETHEUS_AUTH_TYPE",),
+    )  # fmt: skip
     certs_dir: str = _option(
         "server",
         TEXT,
@@ -99,7 +104,7 @@ class Settings:
     )  # fmt: skip
     root_access: bool = _option(
         "credentials", SWITCH, True, "The root credentials may be used; its service accounts and other users always may.",
-        names=("API_ROOT_ACCESS",),
+        names=("API_ROOT_ACCESS",), live=True,
     )  # fmt: skip
     sts_duration_s: float = _option(
         "credentials", SECONDS, 0.0, "Life of all temporary credentials, whatever is asked for; 0 is as asked, 1 h by default.",
@@ -114,8 +119,11 @@ class Settings:
         TEXT,
         "",
         "Parity of STANDARD as EC:n; empty: by the size of the set (1: 0, 2-3: 1, 4-5: 2, 6-7: 3, 8-16: 4).",
+        live=True,
     )
-    storage_class_rrs: str = _option("storage", TEXT, "", "Parity of REDUCED_REDUNDANCY as EC:n; empty: EC:1.")
+    storage_class_rrs: str = _option(
+        "storage", TEXT, "", "Parity of REDUCED_REDUNDANCY as EC:n; empty: EC:1.", live=True
+    )
     set_drive_count: int = _option(
         "storage", COUNT, 0, "Drives of one erasure set, 2 to 16; 0 chooses the largest that spreads evenly.",
         names=("ERASURE_SET_DRIVE_COUNT",),
@@ -132,14 +140,14 @@ class Settings:
         SECONDS,
         20.0,
         "A drive that takes longer for one write is left out, or half as long again for one sync.",
-        names=("DRIVE_MAX_TIMEOUT",),
+        names=("DRIVE_MAX_TIMEOUT",), live=True,
     )
     buffers_bytes_max: int = _option(
         "limits", SIZE, 192 << 20, "Memory of all workers together for payloads on their way."
     )
     requests_max: int = _option(
         "limits", COUNT, 0, "Requests under way in one worker before others are asked to slow down; 0 is 512.",
-        names=("API_REQUESTS_MAX",),
+        names=("API_REQUESTS_MAX",), live=True,
     )  # fmt: skip
     connections_max: int = _option("limits", COUNT, 16384, "Open client connections of one worker.")
     head_timeout_s: float = _option(

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..base.board import Board
 from ..observe import redact
+from ..observe.names import minio_name
 from ..observe.tallies import UNROUTED, Tallies
 from ..observe.tap import Kind, Tap
 from .message import Reply, Request
@@ -70,7 +71,7 @@ class Watch:
             self.tallies.count(number, bucket, reply.status, first_ns, whole_ns, received, sent, whole)
         kind = Kind.INTERNAL if request.name else Kind.S3
         if self._tap.wants(kind, now_ns):
-            shown = request.name or (S3 + name if name else UNKNOWN)
+            shown = request.name or (S3 + minio_name(name) if name else UNKNOWN)
             event = _event(request, reply, (received, sent), (first_ns, now_ns - began_ns))
             if not whole:
                 event["error"] = "the client left"

@@ -13,6 +13,7 @@ from functools import partial
 
 from ..admin.api import AdminApi
 from ..admin.call import Services as AdminServices
+from ..admin.scrape.api import Metrics
 from ..base.pages import Pages
 from ..base.touch import Touches
 from ..config.load import variables
@@ -292,6 +293,7 @@ class Worker:
         )
         self.access = Access()
         health = SetHealth(self.sets, self.classes)
+        admin = self._admin(health)
         self.dispatcher = Dispatcher(
             services,
             keys_of(self.identity.directory, time.time_ns),
@@ -299,34 +301,33 @@ class Worker:
             health,
             authorise_with(self.access, self.buckets),
             self.identity.wait,
-            self._admin(health),
+            AdminApi(admin),
             self.configuration.follow,
             self.observers.watch,
+            Metrics(admin, lambda: self.settings.prometheus_auth == "public"),
         )
         self.live = LiveSettings(
             self.configuration, self.identity.directory, self.dispatcher, self.sets, self.live_classes
         )
         self.live.apply()
 
-    def _admin(self, health: SetHealth) -> AdminApi:
+    def _admin(self, health: SetHealth) -> AdminServices:
         secure = self.certificates is not None
         machine = MachineFacts(
             self.context, self.sets, self.drives, self.live_classes, health, secure, self.configuration.settings
         )
         usage = Usage(self.sets)
-        return AdminApi(
-            AdminServices(
-                self.identity,
-                self.access,
-                self.buckets,
-                usage,
-                machine,
-                self.configuration.settings,
-                self.configuration,
-                observing=self.observers.observing,
-                ldap=self.ldap,
-                openid=self.sts.openid,
-            )
+        return AdminServices(
+            self.identity,
+            self.access,
+            self.buckets,
+            usage,
+            machine,
+            self.configuration.settings,
+            self.configuration,
+            observing=self.observers.observing,
+            ldap=self.ldap,
+            openid=self.sts.openid,
         )
 
     def _root(self) -> Root:
