@@ -140,7 +140,8 @@ class Settings:
         SECONDS,
         20.0,
         "A drive that takes longer for one write is left out, or half as long again for one sync.",
-        names=("DRIVE_MAX_TIMEOUT",), live=True,
+        names=("DRIVE_MAX_TIMEOUT",),
+        live=True,
     )
     buffers_bytes_max: int = _option(
         "limits", SIZE, 192 << 20, "Memory of all workers together for payloads on their way."

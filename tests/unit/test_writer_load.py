@@ -131,6 +131,15 @@ def test_a_hung_drive_costs_one_deadline_and_its_late_writes_hit_nothing_else() 
         assert made.buffers.retired >= 1
 
 
+def test_the_patience_with_a_drive_can_change() -> None:
+    """A hung drive costs what is allowed when the upload begins."""
+    with rig(2, 2, WriterLimits(inline_bytes_max=0, write_deadline_s=3600)) as made:
+        made.writer.allow(0.2)
+        release = Hang(made, 1)
+        assert ref_of(run(made.put(noise(3 * 2**20)))).have == 0b1101
+        release.set()
+
+
 def test_a_cancelled_upload_waits_for_its_hung_drive_no_longer_than_the_deadline() -> None:
     limits = WriterLimits(inline_bytes_max=0, write_deadline_s=0.2)
     with rig(2, 2, limits) as made:

@@ -17,22 +17,14 @@ Check = Callable[[Mapping[str, str]], Awaitable[None]]
 #: Looks at target → values of all that are in use.
 Rule = Callable[[Mapping[str, Mapping[str, str]]], None]
 
+#: Of a refusal.
+TEXT_CHARS_MAX = 200
 _SWITCHES = {
     **dict.fromkeys(("1", "t", "true", "on", "enabled"), True),
     **dict.fromkeys(("0", "f", "false", "off", "disabled"), False),
 }
 _REGION = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]+")
 _SITE = re.compile(r"[a-z][a-z0-9-]+")
-
-
-def is_on(value: str) -> bool:
-    """Of a key of kind ``on|off``; empty is off. :raises SettingRefused:"""
-    if not value:
-        return False
-    found = _SWITCHES.get(value.lower())
-    if found is None:
-        raise SettingRefused(f"'{value[:64]}' is neither '{ON}' nor '{OFF}'")
-    return found
 
 
 def in_use(subsystem: Subsystem, values: Mapping[str, str]) -> bool:
@@ -61,13 +53,14 @@ def check_forms(subsystem: Subsystem, values: Mapping[str, str]) -> None:
         value = values.get(key.name, "")
         if not value:
             continue
-        if key.kind == "on|off":
-            is_on(value)
+        # what was given is not repeated: after a misspelt key it may hold a secret
+        if key.kind == "on|off" and value.lower() not in _SWITCHES:
+            raise SettingRefused(f"'{key.name}' of sub-system '{subsystem.name}' is neither '{ON}' nor '{OFF}'")
         if key.setting:
             try:
                 from_text(BY_NAME[key.setting].kind, value, f"{subsystem.name} {key.name}")
             except ConfigError as error:
-                raise SettingRefused(str(error)) from None
+                raise SettingRefused(str(error)[:TEXT_CHARS_MAX]) from None
     if subsystem.name == "site":
         _check_site(values)
 

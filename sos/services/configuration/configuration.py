@@ -313,9 +313,9 @@ class Configuration:
     # -- history ---------------------------------------------------------------------------------------
 
     def _remember(self, change: Change, text: str, now_ns: int) -> None:
-        entries = self._entries(change.snapshot)
-        for entry in entries[: max(0, len(entries) - HISTORY_MAX + 1)]:
-            change.drop(rows.history_row(entry.restore_id))
+        entries = sorted((documents.made_ns(one), name) for name, one in scan(change.snapshot, rows.HISTORY))
+        for _, name in entries[: max(0, len(entries) - HISTORY_MAX + 1)]:
+            change.drop(rows.HISTORY + name)
         restore_id = str(uuid.uuid4())
         sealed = documents.seal_history(self._realm.keyring.secrets, restore_id, text, now_ns)
         change.put(rows.history_row(restore_id), sealed)
@@ -325,7 +325,10 @@ class Configuration:
         found = []
         for name, document in scan(snapshot, rows.HISTORY):
             restore_id = name.decode()
-            found.append(Entry(restore_id, *documents.open_history(sealer, restore_id, document)))
+            try:
+                found.append(Entry(restore_id, *documents.open_history(sealer, restore_id, document)))
+            except BadRow as error:
+                log.error("entry %s of the history cannot be read: %s", restore_id, error)
         return sorted(found, key=lambda entry: (entry.created_ns, entry.restore_id))
 
     async def history(self, most: int = HISTORY_MAX) -> Sequence[Entry]:

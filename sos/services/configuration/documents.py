@@ -47,6 +47,11 @@ def seal_history(sealer: Sealer, restore_id: str, text: str, now_ns: int) -> byt
     return encode(HistoryRecord(sealer.seal(text.encode(), rows.history_row(restore_id)), now_ns))
 
 
+def made_ns(document: bytes) -> int:
+    """When an entry of the history was made (wall clock). :raises BadRow:"""
+    return decode(document, HistoryRecord).created_ns
+
+
 def open_history(sealer: Sealer, restore_id: str, document: bytes) -> tuple[int, str]:
     """When it was made (wall clock, ns), and its text. :raises BadRow:"""
     record = decode(document, HistoryRecord)

@@ -18,6 +18,7 @@ VALUE_BYTES_MAX = 32 * 1024
 NAME_CHARS_MAX = 64
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _ENDS_QUOTED = re.compile(r'"(?=\s|$)')
+_KEY = re.compile(r"\s*([a-z][a-z0-9_]{0,63})\s*=")
 _BLANK = re.compile(r"\s")
 
 
@@ -102,7 +103,9 @@ def read_pairs(subsystem: Subsystem, text: str) -> dict[str, str]:
     values: dict[str, str] = {}
     start = starts.search(text)
     if text.strip() and (start is None or text[: start.start()].strip()):
-        raise InvalidSetting(f"sub-system '{subsystem.name}' has no key {_word(text)}")
+        # nothing is repeated but what looks like a key: it may be a secret
+        named = _KEY.match(text)
+        raise InvalidSetting(f"sub-system '{subsystem.name}' has no such key" + (f": {named[1]}" if named else ""))
     while start is not None:
         value, after = start.end(), start.end()
         if text[value : value + 1] == '"' and (end := _ENDS_QUOTED.search(text, value + 1)):
@@ -111,11 +114,6 @@ def read_pairs(subsystem: Subsystem, text: str) -> dict[str, str]:
         values[start[1]] = _plain(start[1], text[value : following.start() if following else len(text)])
         start = following
     return values
-
-
-def _word(text: str) -> str:
-    """The key that a text begins with; never a value."""
-    return text.split("=")[0].split()[0][:NAME_CHARS_MAX] if text.split("=")[0].split() else "="
 
 
 def _plain(key: str, text: str) -> str:
