@@ -146,7 +146,24 @@ func listings(client *minio.Client) {
 	must(err, "list of uploads")
 }
 
+// ldap uses the provider for users of a directory: endpoint, name, password.
+func ldap(endpoint, name, password string) {
+	keys, err := credentials.NewLDAPIdentity("http://"+endpoint, name, password)
+	must(err, "provider")
+	client, err := minio.New(endpoint, &minio.Options{Creds: keys, MaxRetries: 1})
+	must(err, "client")
+	must(client.MakeBucket(ctx, "of-"+name, minio.MakeBucketOptions{}), "make bucket")
+	data := random(mib)
+	_, err = client.PutObject(ctx, "of-"+name, "key", bytes.NewReader(data), mib, minio.PutObjectOptions{})
+	must(err, "put")
+	fmt.Println("good")
+}
+
 func main() {
+	if os.Args[1] == "ldap" {
+		ldap(os.Args[2], os.Args[3], os.Args[4])
+		return
+	}
 	for _, trailing := range []bool{true, false} {
 		for name, signer := range map[string]credentials.SignatureType{"v4": credentials.SignatureV4, "v2": credentials.SignatureV2} {
 			keys := credentials.NewStatic(os.Args[2], os.Args[3], "", signer)
