@@ -6,12 +6,13 @@ of them that way: with another policy of its own, or the secret of a key that is
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
-from ...domain.errors import AccessDenied, InvalidRequest, NoSuchAccessKey, NoSuchUser, UnknownCall
+from ...domain.errors import AccessDenied, InvalidArgument, InvalidRequest, NoSuchAccessKey, NoSuchUser, UnknownCall
 from ...domain.policy.builtin import builtin_json
 from ...domain.policy.document import VERSION
 from ...http.message import Reply
@@ -20,6 +21,7 @@ from ...services.identity.access_keys import NewService, Parent, ServiceUpdate
 from ...services.identity.ldap import USERNAME
 from .. import moments
 from ..call import Call, done, some
+from .openid_info import openid_info
 
 DURATION = "svc:DurationSeconds"
 """Condition key: for how long a new service account is asked for."""
@@ -146,6 +148,8 @@ async def any_info(call: Call) -> Reply:
     more: dict[str, Any] = {"AccessKey": record.access_key, "userType": kind, "userProvider": provider}
     if provider == "ldap":
         more["ldapSpecificInfo"] = some(username=str(record.claims.get(USERNAME, "")))
+    if provider == "openid":
+        more["openIDSpecificInfo"] = openid_info(call, record)
     return await call.sealed({**await described(call, record), **more})
 
 
@@ -155,7 +159,7 @@ async def revoke(call: Call) -> Reply:
     every = call.switch("fullRevoke")
     if provider not in PROVIDERS:
         raise UnknownCall()
-    if bool(token_type) == every:
+    if (token_type and every) or (user and not token_type and not every):
         raise InvalidRequest("Either tokenRevokeType or fullRevoke is needed.")
     own = not user or call.names_self(user)
     await call.require("admin:RemoveServiceAccount", own=own)
@@ -164,8 +168,19 @@ async def revoke(call: Call) -> Reply:
     if provider == "ldap" and not own and ldap is not None and ldap.enabled:
         entry = await ldap.user(user)
         parent = entry.dn if entry is not None else user  # keys of who is gone from the directory can be ended too
+    if not token_type and not every:
+        token_type = await _own_type(call)
     await call.services.identity.access_keys.revoke(call.account, parent, token_type, every)
     return done(204)
+
+
+async def _own_type(call: Call) -> str:
+    """By which the session that asks can be revoked. :raises InvalidArgument: by none, or it is no session"""
+    with contextlib.suppress(NoSuchAccessKey):
+        record = await call.services.identity.access_keys.get(call.who.access_key, KeyKind.TEMPORARY)
+        if token_type := record.claims.get("tokenRevokeType"):
+            return str(token_type)
+    raise InvalidArgument("No token revoke type specified and one could not be inferred from the request")
 
 
 # -- finding ---------------------------------------------------------------------------------------------

@@ -120,8 +120,10 @@ def verify_presigned(
     values = header_values(request, trim)
     token = next((v for n, v in pairs if n == "x-amz-security-token"), values.get("x-amz-security-token", ""))
     found = find(keys, given["AWSAccessKeyId"], token)
-    head = _head(request, values, expires)
-    _verify(found, [head + r for r in _resources(request, pairs, RESOURCES, host_bucket)], given["Signature"])
+    # botocore signs the token as a header and then moves it into the query
+    heads = [_head(request, values, expires), _head(request, values | {"x-amz-security-token": token}, expires)]
+    resources = _resources(request, pairs, RESOURCES, host_bucket)
+    _verify(found, [head + r for head in heads[: 2 if token else 1] for r in resources], given["Signature"])
     return Identity(found.access_key, False, Scheme.QUERY, 2, _payload(values), None, 0, found.principal)
 
 
