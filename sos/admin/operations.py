@@ -28,6 +28,8 @@ from .handlers import (
     policies,
     server,
     trace,
+    transfer_buckets,
+    transfer_iam,
     users,
 )
 

@@ -64,6 +64,7 @@ class NewService:
     name: str = ""
     description: str = ""
     expires_ns: int = 0
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ class AccessKeys:
             record = self._record(change, parent, access_key, KeyKind.SERVICE, sealed)
             record = msgspec.structs.replace(
                 record,
+                enabled=wanted.enabled,
                 expires_ns=wanted.expires_ns,
                 session_policy=wanted.policy,
                 name=wanted.name,
