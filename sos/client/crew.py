@@ -36,7 +36,7 @@ def work(
             while waiting:
                 _collect(waiting, done)
         except BaseException:
-            meter.cancelled.set()
+            meter.cancel()
             _end(waiting)
             raise
 

@@ -57,17 +57,16 @@ class Fetch:
         size = int(self.headers.get("Content-Length", self._entry.size))
         for attempt in range(ATTEMPTS):
             try:
-                for data in response.stream(CHUNK_BYTES, decode_content=False):
-                    file.write(data)
-                    digest.update(data)
-                    at += len(data)
-                    self._meter.advance(len(data))
+                with self._meter.reading(response):
+                    for data in response.stream(CHUNK_BYTES, decode_content=False):
+                        file.write(data)
+                        digest.update(data)
+                        at += len(data)
+                        self._meter.advance(len(data))
             except HTTPError:
+                self._meter.check()
                 if attempt == ATTEMPTS - 1:
                     raise
-            finally:
-                response.close()
-                response.release_conn()
             if at >= size:
                 break
             response = self._get(at, 0, self.headers.get("Etag", ""))
@@ -107,18 +106,17 @@ class Fetch:
         self._meter.check()
         response = self._get(at, end - at, self.headers.get("Etag", ""))
         try:
-            for data in response.stream(CHUNK_BYTES, decode_content=False):
-                if broken.is_set() or at + len(data) > end:
-                    break
-                os.pwrite(descriptor, data, at)
-                at += len(data)
-                self._meter.advance(len(data))
+            with self._meter.reading(response):
+                for data in response.stream(CHUNK_BYTES, decode_content=False):
+                    if broken.is_set() or at + len(data) > end:
+                        break
+                    os.pwrite(descriptor, data, at)
+                    at += len(data)
+                    self._meter.advance(len(data))
         except HTTPError:
+            self._meter.check()
             if last:
                 raise
-        finally:
-            response.close()
-            response.release_conn()
         return at
 
     def _learn(self, response: BaseHTTPResponse) -> None:

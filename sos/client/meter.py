@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from urllib3.response import BaseHTTPResponse, HTTPResponse
 
 from .errors import Cancelled
 
@@ -22,7 +26,8 @@ class Meter:
 
     def __init__(self, shown: bool) -> None:
         self.total = self.transferred = self.objects = 0
-        self.cancelled = threading.Event()
+        self._cancelled = threading.Event()
+        self._answers: set[HTTPResponse] = set()
         self._lock, self._began = threading.Lock(), time.monotonic()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -66,8 +71,31 @@ class Meter:
 
     def check(self) -> None:
         """:raises Cancelled:"""
-        if self.cancelled.is_set():
+        if self._cancelled.is_set():
             raise Cancelled
+
+    def cancel(self) -> None:
+        """End what is under way. Who waits for a server stops waiting."""
+        self._cancelled.set()
+        with self._lock:
+            for answer in self._answers:
+                with suppress(OSError, RuntimeError, ValueError):
+                    answer.shutdown()
+
+    @contextmanager
+    def reading(self, answer: BaseHTTPResponse) -> Iterator[None]:
+        """While an answer is read. It is given back at the end. :raises Cancelled:"""
+        assert isinstance(answer, HTTPResponse)
+        with self._lock:
+            self._answers.add(answer)
+        try:
+            self.check()
+            yield
+        finally:
+            with self._lock:
+                self._answers.discard(answer)
+            answer.close()
+            answer.release_conn()
 
     @property
     def seconds(self) -> float:

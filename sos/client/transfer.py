@@ -20,6 +20,8 @@ from .meter import Meter
 from .remote import Remote
 
 PART_BYTES, PARTS, PARTS_MAX = 16 << 20, 4, 10_000
+#: Of what has no known length: then 640 GB fit into 10,000 parts.
+STREAM_PART_BYTES = 64 << 20
 SINGLE_BYTES_MAX = 5 << 30
 _MIB = 1 << 20
 
@@ -113,7 +115,7 @@ class Mover:
         if not self._wishes.multipart and size > 0:
             return max(size, PART_BYTES)
         if size < 0:
-            return 4 * PART_BYTES
+            return STREAM_PART_BYTES
         return max(PART_BYTES, -(-size // PARTS_MAX // _MIB) * _MIB)
 
     def _stored(self, headers: dict[str, str]) -> dict[str, Any]:
@@ -178,13 +180,10 @@ class Mover:
         """From one server to another, through this machine."""
         bucket, _, key = job.entry.path.partition("/")
         response = self._remotes(job.source).s3.get_object(bucket, key, version_id=job.entry.version_id or None)
-        try:
+        with self._meter.reading(response):
             size = int(response.headers.get("Content-Length", job.entry.size))
             headers = attributes.carried(dict(response.headers))
             self.put(job.target, job.target_path, _Answer(response), size, headers)
-        finally:
-            response.close()
-            response.release_conn()
 
 
 class _Answer:

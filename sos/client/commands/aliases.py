@@ -26,6 +26,10 @@ def alias() -> None:
     """Servers and their credentials, in mc's configuration file."""
 
 
+def _older() -> None:
+    """What is `alias` today, as older guides write it: `config host add`."""
+
+
 @command(alias, "set")
 @click.argument("name")
 @click.argument("url")
@@ -52,10 +56,6 @@ def set_alias(
     except FAULTS as error:
         raise Stop(_INVALID, error) from None
     session.console.say(_shown(made), f"Added `{made.name}` successfully.")
-
-
-# the older name of `set`
-alias.add_command(set_alias, "add")
 
 
 def _asked(prompt: str, hidden: bool = False) -> str:
@@ -132,6 +132,11 @@ def import_alias(session: Session, name: str, file: str) -> None:
         shown = error if isinstance(error, Failure | OSError) else Failure("It is not what `alias export` prints.")
         raise Stop("Unable to import the alias.", shown) from None
     session.console.say(_shown(made), f"Imported `{made.name}` successfully.")
+
+
+# as older guides have it: `alias add`, `config host add`
+alias.add_command(set_alias, "add")
+family(client, "config")(_older).add_command(alias, "host")
 
 
 def _in_file(session: Session, name: str) -> str:

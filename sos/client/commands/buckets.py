@@ -41,13 +41,20 @@ def make(
                 os.makedirs(target.path, exist_ok=ignore_existing)
             else:
                 _make(session.remote(target.alias), target, region, ignore_existing, with_lock)
-                if with_versioning:
-                    config = VersioningConfig(ENABLED)
-                    session.remote(target.alias).s3.set_bucket_versioning(target.bucket, config)
         except FAULTS as error:
             session.console.fail(f"Unable to make bucket `{text}`.", error)
-        else:
-            session.console.say({"bucket": text, "region": ""}, f"Bucket created successfully `{text}`.")
+            continue
+        if with_versioning and target.alias:
+            _keep_versions(session, target)
+        session.console.say({"bucket": text, "region": ""}, f"Bucket created successfully `{text}`.")
+
+
+def _keep_versions(session: Session, target: Target) -> None:
+    """:raises Stop:"""
+    try:
+        session.remote(target.alias).s3.set_bucket_versioning(target.bucket, VersioningConfig(ENABLED))
+    except FAULTS as error:
+        raise Stop("Unable to enable versioning", error) from None
 
 
 def _make(remote: Remote, target: Target, region: str, existing: bool, lock: bool) -> None:

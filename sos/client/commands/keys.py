@@ -116,8 +116,8 @@ def _end(duration: str, moment: str) -> str:
     return ends.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _until(expiration: str | None) -> str:
-    return "NONE" if expiration in (None, "", _NEVER, "0001-01-01T00:00:00Z") else str(expiration)
+def _until(expiration: str | None, never: str = "NONE") -> str:
+    return never if expiration in (None, "", _NEVER, "0001-01-01T00:00:00Z") else str(expiration)
 
 
 @command(accesskey, "list")
@@ -145,7 +145,7 @@ def list_keys(
         lasting, temporary = keys.get("serviceAccounts") or [], keys.get("stsKeys") or []
         lines = [f"User: {name}", *(["  Access Keys:"] if lasting or temporary else [])]
         for kind, one in [("true", one) for one in temporary] + [("false", one) for one in lasting]:
-            lines.append(f"    {one['accessKey']}, expires: {_until(one.get('expiration')).lower()}, sts: {kind}")
+            lines.append(f"    {one['accessKey']}, expires: {_until(one.get('expiration'), 'never')}, sts: {kind}")
         session.console.say({"user": name, "stsKeys": temporary, "svcaccs": lasting}, "\n".join(lines))
 
 
