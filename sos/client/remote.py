@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
-from minio.datatypes import Object, Upload
+from minio.datatypes import Object, Upload, parse_list_objects
 from minio.deleteobjects import DeletedObject, DeleteError, DeleteObject
 from minio.error import S3Error
 
@@ -92,11 +93,28 @@ class Remote:
                 yield Entry(f"{found.name}/", modified=found.creation_date, folder=True)
 
     def _objects(self, bucket: str, prefix: str, what: Listing) -> Iterator[Entry]:
-        listed = self.s3.list_objects(
-            bucket, prefix, what.recursive, include_version=what.versions, include_user_meta=what.metadata
-        )
-        for found in listed:
+        if what.versions:
+            yield from self._versions(bucket, prefix, what)
+            return
+        for found in self.s3.list_objects(bucket, prefix, what.recursive, include_user_meta=what.metadata):
             yield _entry(bucket, found)
+
+    def _versions(self, bucket: str, prefix: str, what: Listing) -> Iterator[Entry]:
+        """By key, the latest first. The library gives the delete markers of a page after all others."""
+        query: Any = {
+            "versions": "",
+            "prefix": prefix,
+            "delimiter": "" if what.recursive else "/",
+            "max-keys": str(BATCH),
+        }
+        marks: dict[str, str] = {"encoding-type": "url"}
+        while True:
+            response = self.s3._execute("GET", bucket, query_params={**query, **marks})
+            objects, more, key_marker, id_marker = parse_list_objects(response)
+            yield from sorted((_entry(bucket, found) for found in objects), key=_rank)
+            if not more:
+                return
+            marks |= {"key-marker": key_marker or "", **({"version-id-marker": id_marker} if id_marker else {})}
 
     def _uploads(self, bucket: str, prefix: str, what: Listing) -> Iterator[Entry]:
         seen: set[str] = set()
@@ -151,6 +169,10 @@ class Remote:
     def abort(self, entry: Entry) -> None:
         bucket, _, key = entry.path.partition("/")
         self.s3._abort_multipart_upload(bucket, key, entry.upload_id)
+
+
+def _rank(entry: Entry) -> tuple[bytes, bool, float]:
+    return entry.path.encode(), not entry.latest, -entry.modified.timestamp() if entry.modified else 0.0
 
 
 def _refusal(error: DeleteError) -> Failure:
