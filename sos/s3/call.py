@@ -148,9 +148,16 @@ class Call:
         if not verdict:
             raise AccessDenied(decided=True)
 
-    async def allows(self, action: str, bucket: str, key: bytes, version: str = "") -> bool:
-        """Whether the identity may do something: asked by the way, so nothing is remembered of it."""
-        return bool(await self._verdict(action, bucket, key, self._values(version)))
+    async def allows(self, action: str, bucket: str, key: bytes, *, remember: bool = False) -> bool:
+        """Whether the identity may do something, where it is no denial of the request if it may not.
+
+        :param remember: that it was allowed
+        """
+        values = self._values("")
+        verdict = await self._verdict(action, bucket, key, values)
+        if remember and isinstance(verdict, Verdict) and verdict.allowed:
+            self._remember(verdict, values)
+        return bool(verdict)
 
     def _values(self, version: str) -> Circumstances:
         values = Circumstances(self.request, self.identity, self.query, version)

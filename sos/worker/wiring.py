@@ -45,7 +45,11 @@ from ..s3.dispatch import Dispatcher
 from ..services.access import Access
 from ..services.buckets import Buckets
 from ..services.configuration import Configuration
-from ..services.fleet import TOPIC_QUOTA, Fleet
+from ..services.decisions.asking import DecisionsTopic
+from ..services.decisions.insight import Insight
+from ..services.decisions.recorder import Decisions
+from ..services.decisions.simulator import Simulator
+from ..services.fleet import TOPIC_DECISIONS, TOPIC_QUOTA, Fleet
 from ..services.identity import certificates
 from ..services.identity.identity import Identity
 from ..services.identity.ldap import Ldap
@@ -253,7 +257,8 @@ class Worker:
         self.configuration.watch(certificates.SUBSYSTEM, self._ask_clients)
         self.ldap = Ldap(self.identity, self.configuration, lambda: client_context(self.settings.certs_dir))
         logins = LdapLogin(self.ldap, self.sts)
-        services = Services(self.buckets, objects, multipart, listing, purge, known, self.sts, ldap=logins)
+        self.decisions = Decisions(self.context.slot)
+        services = Services(self.buckets, objects, multipart, listing, purge, known, self.sts, self.decisions, ldap=logins)
         owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
         looks = [drives.follow for drives in self.drives if drives.number not in self.owners]
         for drives in self.drives:
@@ -282,6 +287,7 @@ class Worker:
             TOPIC_FAULT: FaultTopic(self.owners),
             TOPIC_SWEEP: SweepTopic(self.jobs.sweep),
             TOPIC_QUOTA: QuotaTopic(grants),
+            TOPIC_DECISIONS: DecisionsTopic(self.decisions),
         }
         self.mesh = MeshServer(self.observers.topics(topics))
         headers = dict(server_headers(self.formation.deployment))
@@ -326,6 +332,8 @@ class Worker:
             self.configuration.settings,
             self.configuration,
             observing=self.observers.observing,
+            decisions=self.decisions,
+            insight=Insight(Simulator(self.identity, self.access, self.buckets), self.fleet),
             ldap=self.ldap,
             openid=self.sts.openid,
         )

@@ -153,11 +153,13 @@ def _context(given: dict[str, str | list[str]]) -> dict[str, tuple[str, ...]]:
 
 @cache
 def _of_the_server() -> frozenset[str]:
-    """Admin actions about the server, not about the users and policies of an account."""
+    """Admin actions about the server, not about the users and policies of an account. (A few calls about the server take
+    actions of the latter kind; for an account's root they are decided otherwise than it is told here.)
+    """
     from ..operations import OPERATIONS  # which is made of these handlers
 
-    rows = [action for row in OPERATIONS if row.about == "server" for action in row.actions]
-    return frozenset((*rows, *SERVICE_ACTIONS.values()))
+    about = {kind: {one for row in OPERATIONS if row.about == kind for one in row.actions} for kind in ("server", "own")}
+    return frozenset(about["server"] - about["own"] | set(SERVICE_ACTIONS.values()))
 
 
 def draft_of(

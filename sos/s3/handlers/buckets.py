@@ -52,8 +52,9 @@ async def _visible(call: Call, prefix: str, after: str, most: int) -> tuple[list
     :raises AccessDenied: none of them
     """
     if call.identity.anonymous:
-        raise AccessDenied()
-    every = await call.allows("s3:ListAllMyBuckets", "", b"")
+        await call.require("s3:ListAllMyBuckets", "", b"")
+        raise AccessDenied()  # whatever policies say: it has no buckets
+    every = await call.allows("s3:ListAllMyBuckets", "", b"", remember=True)
     found: list[BucketRecord] = []
     while True:
         page, following = await call.services.buckets.list(prefix, after, most)
@@ -79,7 +80,8 @@ async def _known(call: Call, record: BucketRecord) -> bool:
 async def create_bucket(call: Call) -> Reply:
     """S3: CreateBucket. Authorised here, since a policy may ask where the bucket is to be."""
     if call.identity.anonymous:
-        raise AccessDenied()  # before the document is read
+        await call.require(call.action, call.bucket, b"")
+        raise AccessDenied()  # whatever policies say, and before the document is read
     headers = call.request.headers
     refuse_acl(headers)
     if headers.get("x-amz-bucket-object-lock-enabled").lower() == "true":

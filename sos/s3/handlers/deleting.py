@@ -30,7 +30,7 @@ async def _bypass(call: Call, *keys: bytes) -> bool:
     if call.request.headers.get("x-amz-bypass-governance-retention").lower() != "true":
         return False
     for key in keys:
-        if not await call.allows("s3:BypassGovernanceRetention", call.bucket, key):
+        if not await call.allows("s3:BypassGovernanceRetention", call.bucket, key, remember=True):
             return False
     return True
 

@@ -153,13 +153,17 @@ class Decisions:
         self._slices.append(_Slice(at_ns))
         self._entries = self._slices[-1].entries
         self._ends_ns = at_ns + SLICE_NS
+        while len(self._slices) > SLICES_MAX:
+            self._slices.popleft()
         self._expire(at_ns)
 
     def _expire(self, now_ns: int) -> None:
-        """Forget slices that ended more than an hour ago."""
-        slices = self._slices
-        while len(slices) > 1 and (len(slices) > SLICES_MAX or slices[1].since_ns <= now_ns - KEPT_NS):
-            slices.popleft()
+        """Forget slices that ended an hour ago. One is always there to be filled."""
+        while self._slices[0].since_ns + SLICE_NS <= now_ns - KEPT_NS:
+            self._slices.popleft()
+            if not self._slices:
+                return self._turn(now_ns)
+        return None
 
     def _enter(self, key: Key, question: Question, at_ns: int) -> _Entry | None:
         """The entry for what is new; None where there is no room for it."""
