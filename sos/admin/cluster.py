@@ -77,3 +77,9 @@ class Cluster(Protocol):
 
     def stop(self) -> None:
         """Stop the whole server in order, as a signal to it would."""
+
+    def restart(self) -> None:
+        """Replace the workers one by one, as a signal to the server would."""
+
+    def freeze(self, frozen: bool) -> None:
+        """Have S3 requests wait, in all workers at once, until told otherwise or stopped."""

@@ -243,6 +243,13 @@ class InvalidAdminArgument(StoreError):
     """A parameter of an admin call."""
 
 
+class HealTokenUnknown(StoreError):
+    """A token of a heal that was not given for this path."""
+
+
+class HealMissingBucket(StoreError): ...
+
+
 class NoSuchSetting(StoreError):
     """A subsystem, or a key of one, that the configuration does not have."""
 

@@ -6,13 +6,14 @@ is read before that either; a handler that reads the body does so through :class
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ..domain.errors import AccessDenied, NotImplementedHere, UnknownCall
+from ..domain.errors import AccessDenied, Busy, ClientGone, NotImplementedHere, UnknownCall
 from ..domain.names import check_bucket_name, check_key
 from ..http.message import Handler, Reply, Request
 from ..http.signed import Signed, SignedHandler
@@ -36,6 +37,8 @@ from .router import route, target
 
 is_sha256 = re.compile(r"[0-9a-f]{64}").fullmatch
 RESERVED = b"/minio"
+#: How often a request that waits looks whether it still must, in seconds.
+FROZEN_LOOK_S = 0.05
 ADMIN = (b"/minio/admin/", b"/minio/kms/")
 METRICS = (b"/minio/v2/metrics/", b"/minio/metrics/v3", b"/minio/prometheus/metrics")
 NOBODY = Identity(anonymous=True)
@@ -67,6 +70,7 @@ class Dispatcher:
     :param follow: takes over a configuration that was changed; called before anything is decided by it
     :param watch: is told of every request; None: one of its own
     :param metrics: answers the paths of Prometheus
+    :param frozen: whether S3 requests are to wait
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Dispatcher:
         follow: Callable[[], None] = lambda: None,
         watch: Watch | None = None,
         metrics: Handler | None = None,
+        frozen: Callable[[], bool] = lambda: False,
     ) -> None:
         self._services = services
         self._keys = keys
@@ -93,6 +98,8 @@ class Dispatcher:
         #: S3 requests whose reply is being made
         self._under_way = 0
         self._metrics = metrics
+        self._frozen = frozen
+        self.stopping = False
         self._watch = watch or Watch.alone(NAMES)
         self.tallies = self._watch.tallies
 
@@ -119,6 +126,8 @@ class Dispatcher:
             return cors.preflight(request.headers, self.settings.origins)
         if request.path.startswith(RESERVED) and request.path[6:7] in (b"", b"/"):
             return await self._reserved(request)
+        if self._frozen():
+            await self._thawed(request)
         await patiently(self._follow, self._wait)
         if self._under_way >= self.settings.requests_max:
             raise Refusal(Code.TooManyRequests)
@@ -127,6 +136,19 @@ class Dispatcher:
             return await self._serve(request, seen)
         finally:
             self._under_way -= 1
+
+    async def _thawed(self, request: Request) -> None:
+        """Until requests need not wait any more.
+
+        :raises Busy: the worker is about to end
+        :raises ClientGone:
+        """
+        while self._frozen():
+            if request.disconnected():
+                raise ClientGone()
+            if self.stopping:
+                raise Busy("the server is frozen")
+            await asyncio.sleep(FROZEN_LOOK_S)
 
     async def _serve(self, request: Request, seen: _Seen) -> Reply:
         settings = self.settings

@@ -182,6 +182,11 @@ class Code(Enum):
     XMinioAdminNoSuchPolicy = 404, "The canned policy does not exist."
     XMinioAdminNoSuchUser = 404, "The specified user does not exist."
     XMinioAdminPolicyChangeAlreadyApplied = 400, "The specified policy change is already in effect."
+    XMinioHealInvalidClientToken = 400, "Client token mismatch"
+    XMinioHealMissingBucket = (
+        400,
+        "A heal start request with a non-empty object-prefix parameter requires a bucket to be specified.",
+    )
     XMinioAdminVersionMismatch = 426, "This server does not support the requested admin API."
     XMinioIAMNotInitialized = 503, "IAM sub-system not initialized yet, please try again."
     XMinioIAMPolicyInUse = 400, "The policy cannot be removed, as it is in use"
@@ -283,6 +288,8 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.UnsupportedCall: (Code.BadRequest, ""),
     domain.BadDocument: (Code.XMinioAdminConfigBadJSON, ""),
     domain.DocumentTooLarge: (Code.XMinioAdminConfigTooLarge, ""),
+    domain.HealTokenUnknown: (Code.XMinioHealInvalidClientToken, ""),
+    domain.HealMissingBucket: (Code.XMinioHealMissingBucket, ""),
     domain.InvalidAdminArgument: (Code.XMinioAdminInvalidArgument, ""),
     domain.NoSuchSetting: (Code.XMinioConfigError, ""),
     domain.InvalidSetting: (Code.XMinioConfigError, ""),

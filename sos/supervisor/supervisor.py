@@ -28,6 +28,7 @@ from ..worker.run import Tell
 from .notify import Notifier
 from .processes import Child, spawn
 from .pulse import beat_of, touched
+from .replacement import Replacement
 from .signals import SignalQueue
 from .slot import Phase, Slot
 
@@ -89,6 +90,7 @@ class Supervisor:
         self._watchdog_at_s = 0.0
         self._reload_until_s: float | None = None
         self._abandoned: list[Child] = []
+        self._replacement = Replacement(self.slots, limits.drain_s + STOP_GRACE_S)
 
     # -- the loop ------------------------------------------------------------------------------------
 
@@ -113,6 +115,7 @@ class Supervisor:
         now_s = time.monotonic()
         for slot in self.slots:
             self._advance(slot, now_s)
+        self._replacement.advance(now_s)
         if now_s >= self._look_at_s:
             self._look_at_s = now_s + self._limits.look_s
             self._look(now_s)
@@ -128,7 +131,9 @@ class Supervisor:
         """Until the next thing that is due without an event; a millisecond late rather than early."""
         due: list[float] = [self._look_at_s]
         due += [at for slot in self.slots if (at := slot.deadline_s()) is not None]
-        due += [at for at in (self._stop_at_s, self._reload_until_s) if at is not None]
+        due += [
+            at for at in (self._stop_at_s, self._reload_until_s, self._replacement.deadline_s()) if at is not None
+        ]
         if self._notifier.watchdog_s and self._ready:
             due.append(self._watchdog_at_s)
         return max(0, int((min(due) - now_s) * 1000) + 1)
@@ -194,6 +199,10 @@ class Supervisor:
         why = failure or _cause(code)
         if not self._ready:
             self._halt(f"worker {slot.number} failed to start: {why}")
+            return
+        if code == 0 and self._replacement.owns(slot, child):
+            log.info("worker %d (pid %d) is replaced", slot.number, child.pid)
+            self._start(slot, time.monotonic())
             return
         log.error("worker %d (pid %d) ended: %s", slot.number, child.pid, why)
         if -code in OF_DRIVES:
@@ -271,6 +280,8 @@ class Supervisor:
                 self._stop()
             elif number == signal.SIGHUP:
                 self._reload()
+            elif number == signal.SIGUSR2:
+                self._restart()
             elif number == signal.SIGQUIT:
                 faulthandler.dump_traceback(sys.stderr.fileno())
                 self._send_all(signal.SIGQUIT)
@@ -281,12 +292,19 @@ class Supervisor:
             return
         log.info("stopping: finishing requests")
         self._notifier.stopping()
+        self._replacement.end()
         self._stop_at_s = time.monotonic() + self._limits.drain_s + STOP_GRACE_S
         self._hooks.stopping()
         for slot in self.slots:
             if slot.phase is Phase.WAITING:
                 slot.ended()
         self._send_all(signal.SIGTERM)
+
+    def _restart(self) -> None:
+        """Replace all workers, one by one."""
+        if self._stop_at_s is None and self._ready:
+            log.info("restarting: replacing the workers one by one")
+            self._replacement.begin()
 
     def _halt(self, message: str) -> None:
         """Stop because of a failure."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from .. import __version__
 from ..admin.cluster import Drive, ServerFacts, SetShape
+from ..base.pages import FROZEN
 from ..config.settings import Settings
 from ..erasure.set import ErasureSet
 from ..placement.parity import Parities
@@ -96,6 +97,12 @@ class MachineFacts:
 
     def stop(self) -> None:
         asyncio.get_running_loop().call_later(STOP_AFTER_S, os.kill, os.getppid(), signal.SIGTERM)
+
+    def restart(self) -> None:
+        asyncio.get_running_loop().call_later(STOP_AFTER_S, os.kill, os.getppid(), signal.SIGUSR2)
+
+    def freeze(self, frozen: bool) -> None:
+        self._context.pages.set_word(FROZEN, int(frozen))
 
 
 def _started_s(pid: int) -> float:

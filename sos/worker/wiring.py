@@ -14,7 +14,7 @@ from functools import partial
 from ..admin.api import AdminApi
 from ..admin.call import Services as AdminServices
 from ..admin.scrape.api import Metrics
-from ..base.pages import Pages
+from ..base.pages import FROZEN, Pages
 from ..base.touch import Touches
 from ..config.load import variables
 from ..domain.errors import DriveFault
@@ -311,6 +311,7 @@ class Worker:
             self.configuration.follow,
             self.observers.watch,
             Metrics(admin, lambda: self.settings.prometheus_auth == "public"),
+            lambda: self.pages.generation(FROZEN) > 0,
         )
         self.live = LiveSettings(
             self.configuration, self.identity.directory, self.dispatcher, self.sets, self.live_classes
@@ -403,6 +404,7 @@ class Worker:
 
     async def drain(self, timeout_s: float) -> None:
         """Finish what is under way, hand the sets over, close the drives."""
+        self.dispatcher.stopping = True
         await asyncio.gather(*(server.drain(timeout_s) for server in self.servers))
         self.trimmer.stop()
         self.observers.stop()

@@ -286,5 +286,5 @@ def test_a_quota_is_kept(s3: Any, bucket: str, ask: Ask) -> None:
 
 def test_what_there_is_not_says_so(tool: Tool, fail: Ask) -> None:
     """A clear error, never a plausible answer."""
-    assert "NotImplemented" in fail("admin", "service", "restart", "sos")
+    assert "NotImplemented" in fail("admin", "decommission", "start", "sos", "/no/such/pool")
     assert "ListTier is not implemented by this server" in tool.run("ilm", "tier", "ls", "sos").err

@@ -66,7 +66,8 @@ class FakeCluster:
     """Two sets of two drives in one pool; one drive is gone."""
 
     def __init__(self) -> None:
-        self.stopped = 0
+        self.stopped = self.restarted = 0
+        self.frozen: list[bool] = []
 
     def facts(self) -> ServerFacts:
         return ServerFacts("d", "host:9000", "http", "1.0", "", (), "online", 2, 60, ("/data{1...4}",))
@@ -82,6 +83,12 @@ class FakeCluster:
 
     def stop(self) -> None:
         self.stopped += 1
+
+    def restart(self) -> None:
+        self.restarted += 1
+
+    def freeze(self, frozen: bool) -> None:
+        self.frozen.append(frozen)
 
 
 class Answer:

@@ -297,7 +297,10 @@ def test_a_stop_is_asked_for_once_and_not_by_a_dry_run(admin: Admin) -> None:
     assert admin.cluster.stopped == 0
     assert admin.ask("POST service", action="stop", type="2").json["results"] == [{"host": "host:9000"}]
     assert admin.cluster.stopped == 1
-    assert admin.ask("POST service", action="restart").status == 501
+    assert (admin.ask("POST service", action="restart").status, admin.cluster.restarted) == (200, 1)
+    for action in ("freeze", "unfreeze"):
+        assert admin.ask("POST service", action=action).status == 200
+    assert admin.cluster.frozen == [True, False]
     assert admin.ask("POST service", action="dance").code == "XMinioAdminInvalidArgument"
     admin.user("alice", admin.policy("stopper", "admin:ServiceRestart"))
     assert admin.ask("POST service", who="alice", action="stop").code == "AccessDenied"

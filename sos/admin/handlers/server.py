@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...domain.errors import InvalidAdminArgument, InvalidRequest, NotImplementedHere
+from ...domain.errors import InvalidAdminArgument, InvalidRequest
 from ...http.message import Reply
 from .. import moments
 from ..call import Call, done, plain
-from .drives import pools, shown_drive
+from .drives import pools
 
 ACTIONS = {
     "restart": "admin:ServiceRestart",
@@ -19,42 +19,23 @@ ACTIONS = {
 
 
 async def service(call: Call) -> Reply:
-    """Stop the server in order, once the reply is on its way."""
+    """Stop the server or replace its workers, once the reply is on its way; or have S3 requests wait."""
     action = call.get("action")
     if action not in ACTIONS:
         raise InvalidAdminArgument("The action must be restart, stop, freeze or unfreeze.")
     await call.require(ACTIONS[action])
-    if action != "stop":
-        raise NotImplementedHere(what=f"service {action}")
     cluster, dry = call.services.cluster, call.switch("dry-run")
+    act = {
+        "stop": cluster.stop,
+        "restart": cluster.restart,
+        "freeze": lambda: cluster.freeze(True),
+        "unfreeze": lambda: cluster.freeze(False),
+    }[action]
     if not dry:
-        cluster.stop()
+        act()
     if call.get("type") != "2":
         return done()
-    host = {"host": cluster.facts().endpoint}
-    return plain({"action": action, "dryRun": dry, "results": [host]})
-
-
-async def heal_status(call: Call) -> Reply:
-    """madmin ``BgHealState``: which drives are being rebuilt or lack shards."""
-    sets = await call.services.cluster.sets()
-    facts = call.services.cluster.facts()
-    shown: list[dict[str, Any]] = [
-        {
-            "id": f"{one.pool}/{one.index}",
-            "pool_index": one.pool,
-            "set_index": one.index,
-            "heal_status": "Healing" if any(drive.healing for drive in one.drives) else "",
-            "heal_priority": "low",
-            "total_objects": 0,
-            "disks": [shown_drive(facts, drive) for drive in one.drives],
-        }
-        for one in sets
-    ]
-    healing = [drive.path for one in sets for drive in one.drives if drive.healing]
-    classes = {"STANDARD": sets[0].parity, "REDUCED_REDUNDANCY": sets[0].reduced}
-    state = {"offline_nodes": [], "ScannedItemsCount": 0, "HealDisks": healing, "sets": shown, "mrf": {}}
-    return plain({**state, "sc_parity": classes})
+    return plain({"action": action, "dryRun": dry, "results": [{"host": cluster.facts().endpoint}]})
 
 
 async def list_pools(call: Call) -> Reply:
