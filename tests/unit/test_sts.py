@@ -33,7 +33,7 @@ GOOD = {"config_url": URL, "client_id": "client", "client_secret": "secret"}
 
 
 def test_the_role_of_a_provider_has_the_name_that_minio_gives_it() -> None:
-    """The example of MinIO's documentation (docs/sts/web-identity.md)."""
+    """A vector of MinIO's own tests (``cmd/sts-handlers_test.go``)."""
     assert arns.hashed("minio-client-app") == "nOybJqMNzNmroqEKq5D0EUsRZw0"
     assert read_provider("x", {**GOOD, "role_policy": "readonly"}, "").arn == arns.role_arn(arns.hashed("client"), "")
     named = read_provider("x", {**GOOD, "role_policy": "readonly"}, "eu-west-1").arn
