@@ -58,7 +58,7 @@ class Bench:
     # -- who -------------------------------------------------------------------------------------------
 
     def name(self, kind: str) -> str:
-        return f"{kind}-{next(_numbers)}"
+        return f"judged-{kind}-{next(_numbers)}"  # apart from what other tests make
 
     def user(self, *statements: Mapping[str, Any], account: str = MAIN, attach: str = "") -> Issued:
         """A user with a policy of its own (none without statements), and a built-in one attached."""
