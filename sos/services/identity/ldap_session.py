@@ -40,6 +40,18 @@ ATTRIBUTE_BYTES_MAX = 64 * 1024
 SUCCESS, NO_SUCH_OBJECT, SIZE_EXCEEDED = 0, 32, 4
 #: Wrong password; no such way in for this entry; not allowed to bind; locked or expired: the user's, not the directory's.
 _REFUSALS = frozenset({48, 49, 50, 53, 19, 32, 34})
+#: What ldap3 raises of itself, and what its decoder stumbles into where an answer is not what it expects.
+_FAILURES = (
+    LDAPExceptionError,
+    PyAsn1Error,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 _NOTHING = ["1.1"]  # RFC 4511, section 4.5.1.8
 
 
@@ -292,7 +304,7 @@ def _failures() -> Iterator[None]:
     """What goes wrong on the way, as one kind."""
     try:
         yield
-    except (LDAPExceptionError, PyAsn1Error, OSError, UnicodeError, ValueError, IndexError) as error:
+    except _FAILURES as error:
         raise Unreachable(_told(error)[:300]) from None
 
 
