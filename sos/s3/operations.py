@@ -34,7 +34,8 @@ class Operation:
 
     :param query: query names (or ``name=value``) that must all be there
     :param headers: header names (or ``name=start of the value``) that must all be there
-    :param action: IAM action
+    :param action: IAM action (service authorization reference, "Actions, resources, and condition keys for Amazon S3"),
+        often not the name of the operation
     :param version_action: IAM action when ``versionId`` is given
     :param handler: None: not implemented
     :param by_handler: the handler authorises (each key of a batch, the form of an upload), not the dispatcher
@@ -72,8 +73,8 @@ def _row(
     """:param select: query names joined with ``&``; empty for none"""
     queries = tuple(select.split("&")) if select else ()
     headers = (header,) if header else ()
-    named = "s3:" + (action or name)
-    versioned = "s3:" + (version_action or action or name)
+    named = action if ":" in action else "s3:" + (action or name)
+    versioned = "s3:" + version_action if version_action else named
     return Operation(name, method, level, queries, headers, named, versioned, handler, by_handler, note, signed)
 
 
@@ -103,6 +104,7 @@ SERVICE_OPERATIONS = (
         "",
         "AssumeRole",
         sts.answer,
+        action="sts:AssumeRole",
         by_handler=True,
         signed=False,
         note="and with web identity, client grants, a client certificate, a custom token",
@@ -202,39 +204,78 @@ BUCKET_OPERATIONS = (
     _bucket("GET", "website", "GetBucketWebsite", _missing, note=_NONE_SET),
     _bucket("PUT", "website", "PutBucketWebsite"),
     _bucket("DELETE", "website", "DeleteBucketWebsite", unconfigured.delete_bucket_website, note=_NONE_SET),
-    _bucket("GET", "accelerate", "GetBucketAccelerateConfiguration", _empty, note=_NONE_SET),
-    _bucket("PUT", "accelerate", "PutBucketAccelerateConfiguration"),
+    _bucket(
+        "GET",
+        "accelerate",
+        "GetBucketAccelerateConfiguration",
+        _empty,
+        note=_NONE_SET,
+        action="GetAccelerateConfiguration",
+    ),
+    _bucket("PUT", "accelerate", "PutBucketAccelerateConfiguration", action="PutAccelerateConfiguration"),
     _bucket("GET", "requestPayment", "GetBucketRequestPayment", _empty, note=_NONE_SET),
     _bucket("PUT", "requestPayment", "PutBucketRequestPayment"),
     _bucket("GET", "logging", "GetBucketLogging", _empty, note=_NONE_SET),
     _bucket("PUT", "logging", "PutBucketLogging"),
-    _bucket("GET", "analytics&id", "GetBucketAnalyticsConfiguration"),
-    _bucket("GET", "analytics", "ListBucketAnalyticsConfigurations"),
-    _bucket("PUT", "analytics", "PutBucketAnalyticsConfiguration"),
-    _bucket("DELETE", "analytics", "DeleteBucketAnalyticsConfiguration"),
-    _bucket("GET", "intelligent-tiering&id", "GetBucketIntelligentTieringConfiguration"),
-    _bucket("GET", "intelligent-tiering", "ListBucketIntelligentTieringConfigurations"),
-    _bucket("PUT", "intelligent-tiering", "PutBucketIntelligentTieringConfiguration"),
-    _bucket("DELETE", "intelligent-tiering", "DeleteBucketIntelligentTieringConfiguration"),
-    _bucket("GET", "inventory&id", "GetBucketInventoryConfiguration"),
-    _bucket("GET", "inventory", "ListBucketInventoryConfigurations"),
-    _bucket("PUT", "inventory", "PutBucketInventoryConfiguration"),
-    _bucket("DELETE", "inventory", "DeleteBucketInventoryConfiguration"),
-    _bucket("GET", "metrics&id", "GetBucketMetricsConfiguration"),
-    _bucket("GET", "metrics", "ListBucketMetricsConfigurations"),
-    _bucket("PUT", "metrics", "PutBucketMetricsConfiguration"),
-    _bucket("DELETE", "metrics", "DeleteBucketMetricsConfiguration"),
+    _bucket("GET", "analytics&id", "GetBucketAnalyticsConfiguration", action="GetAnalyticsConfiguration"),
+    _bucket("GET", "analytics", "ListBucketAnalyticsConfigurations", action="GetAnalyticsConfiguration"),
+    _bucket("PUT", "analytics", "PutBucketAnalyticsConfiguration", action="PutAnalyticsConfiguration"),
+    _bucket("DELETE", "analytics", "DeleteBucketAnalyticsConfiguration", action="PutAnalyticsConfiguration"),
+    _bucket(
+        "GET",
+        "intelligent-tiering&id",
+        "GetBucketIntelligentTieringConfiguration",
+        action="GetIntelligentTieringConfiguration",
+    ),
+    _bucket(
+        "GET",
+        "intelligent-tiering",
+        "ListBucketIntelligentTieringConfigurations",
+        action="GetIntelligentTieringConfiguration",
+    ),
+    _bucket(
+        "PUT",
+        "intelligent-tiering",
+        "PutBucketIntelligentTieringConfiguration",
+        action="PutIntelligentTieringConfiguration",
+    ),
+    _bucket(
+        "DELETE",
+        "intelligent-tiering",
+        "DeleteBucketIntelligentTieringConfiguration",
+        action="PutIntelligentTieringConfiguration",
+    ),
+    _bucket("GET", "inventory&id", "GetBucketInventoryConfiguration", action="GetInventoryConfiguration"),
+    _bucket("GET", "inventory", "ListBucketInventoryConfigurations", action="GetInventoryConfiguration"),
+    _bucket("PUT", "inventory", "PutBucketInventoryConfiguration", action="PutInventoryConfiguration"),
+    _bucket("DELETE", "inventory", "DeleteBucketInventoryConfiguration", action="PutInventoryConfiguration"),
+    _bucket("GET", "metrics&id", "GetBucketMetricsConfiguration", action="GetMetricsConfiguration"),
+    _bucket("GET", "metrics", "ListBucketMetricsConfigurations", action="GetMetricsConfiguration"),
+    _bucket("PUT", "metrics", "PutBucketMetricsConfiguration", action="PutMetricsConfiguration"),
+    _bucket("DELETE", "metrics", "DeleteBucketMetricsConfiguration", action="PutMetricsConfiguration"),
     _bucket("GET", "ownershipControls", "GetBucketOwnershipControls"),
     _bucket("PUT", "ownershipControls", "PutBucketOwnershipControls"),
-    _bucket("DELETE", "ownershipControls", "DeleteBucketOwnershipControls"),
-    _bucket("GET", "publicAccessBlock", "GetPublicAccessBlock"),
-    _bucket("PUT", "publicAccessBlock", "PutPublicAccessBlock"),
-    _bucket("DELETE", "publicAccessBlock", "DeletePublicAccessBlock"),
+    _bucket("DELETE", "ownershipControls", "DeleteBucketOwnershipControls", action="PutBucketOwnershipControls"),
+    _bucket("GET", "publicAccessBlock", "GetPublicAccessBlock", action="GetBucketPublicAccessBlock"),
+    _bucket("PUT", "publicAccessBlock", "PutPublicAccessBlock", action="PutBucketPublicAccessBlock"),
+    _bucket("DELETE", "publicAccessBlock", "DeletePublicAccessBlock", action="PutBucketPublicAccessBlock"),
     _bucket("GET", "abac", "GetBucketAbac"),
     _bucket("PUT", "abac", "PutBucketAbac"),
-    _bucket("POST", "metadataConfiguration", "CreateBucketMetadataConfiguration"),
-    _bucket("GET", "metadataConfiguration", "GetBucketMetadataConfiguration"),
-    _bucket("DELETE", "metadataConfiguration", "DeleteBucketMetadataConfiguration"),
+    _bucket(
+        "POST",
+        "metadataConfiguration",
+        "CreateBucketMetadataConfiguration",
+        action="CreateBucketMetadataTableConfiguration",
+    ),
+    _bucket(
+        "GET", "metadataConfiguration", "GetBucketMetadataConfiguration", action="GetBucketMetadataTableConfiguration"
+    ),
+    _bucket(
+        "DELETE",
+        "metadataConfiguration",
+        "DeleteBucketMetadataConfiguration",
+        action="DeleteBucketMetadataTableConfiguration",
+    ),
     _bucket("POST", "metadataTable", "CreateBucketMetadataTableConfiguration"),
     _bucket("GET", "metadataTable", "GetBucketMetadataTableConfiguration"),
     _bucket("DELETE", "metadataTable", "DeleteBucketMetadataTableConfiguration"),
@@ -292,18 +333,32 @@ OBJECT_OPERATIONS = (
     _object("GET", "tagging", "GetObjectTagging", reading.get_object_tagging, version_action="GetObjectVersionTagging"),
     _object("PUT", "tagging", "PutObjectTagging", version_action="PutObjectVersionTagging"),
     _object("DELETE", "tagging", "DeleteObjectTagging", version_action="DeleteObjectVersionTagging"),
-    _object("GET", "acl", "GetObjectAcl", unconfigured.get_acl, note="the owner has full control"),
-    _object("PUT", "acl", "PutObjectAcl", unconfigured.put_acl, note="only the canned ACL private"),
+    _object(
+        "GET",
+        "acl",
+        "GetObjectAcl",
+        unconfigured.get_acl,
+        version_action="GetObjectVersionAcl",
+        note="the owner has full control",
+    ),
+    _object(
+        "PUT",
+        "acl",
+        "PutObjectAcl",
+        unconfigured.put_acl,
+        version_action="PutObjectVersionAcl",
+        note="only the canned ACL private",
+    ),
     _object("GET", "retention", "GetObjectRetention", unconfigured.get_lock_state, note=_NONE_SET),
     _object("PUT", "retention", "PutObjectRetention"),
     _object("GET", "legal-hold", "GetObjectLegalHold", unconfigured.get_lock_state, note=_NONE_SET),
     _object("PUT", "legal-hold", "PutObjectLegalHold"),
-    _object("GET", "torrent", "GetObjectTorrent"),
+    _object("GET", "torrent", "GetObjectTorrent", version_action="GetObjectVersionTorrent"),
     _object("POST", "restore", "RestoreObject"),
     _object("POST", "select&select-type=2", "SelectObjectContent", action=_READ),
-    _object("PUT", "renameObject", "RenameObject"),
+    _object("PUT", "renameObject", "RenameObject", action="PutObject"),
     _object("PUT", "encryption", "UpdateObjectEncryption"),
-    _object("POST", "WriteGetObjectResponse", "WriteGetObjectResponse"),
+    _object("POST", "WriteGetObjectResponse", "WriteGetObjectResponse", action="GetObject"),
     _object("PUT", "", "CopyObject", copying.copy_object, action="PutObject", header="x-amz-copy-source"),
     _object("PUT", "", "AppendObject", action="PutObject", header="x-amz-write-offset-bytes"),
     _object(

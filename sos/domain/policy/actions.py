@@ -34,7 +34,7 @@ GetAnalyticsConfiguration PutAnalyticsConfiguration GetInventoryConfiguration Pu
 GetMetricsConfiguration PutMetricsConfiguration GetIntelligentTieringConfiguration PutIntelligentTieringConfiguration
 CreateSession CreateBucketMetadataTableConfiguration DeleteBucketMetadataTableConfiguration
 GetBucketMetadataTableConfiguration UpdateBucketMetadataInventoryTableConfiguration
-UpdateBucketMetadataJournalTableConfiguration
+UpdateBucketMetadataJournalTableConfiguration GetBucketAbac PutBucketAbac
 """
 
 _OBJECT = """
@@ -44,6 +44,7 @@ BypassGovernanceRetention PutObjectRetention GetObjectRetention GetObjectLegalHo
 PutObjectTagging DeleteObjectTagging ReplicateObject ReplicateDelete ReplicateTags GetObjectVersionForReplication
 RestoreObject ResetBucketReplicationState PutObjectFanOut
 GetObjectAcl PutObjectAcl GetObjectVersionAcl PutObjectVersionAcl GetObjectTorrent GetObjectVersionTorrent
+UpdateObjectEncryption
 """
 
 _ADMIN = """
