@@ -17,6 +17,9 @@ U6  A drive that missed operations may lack their shards, in volumes and in ``in
     back says so in row ``heal`` of ``local``; the row goes when all of them have been rebuilt (``heal.py``).
 U7  A row of ``extents`` that a drive loses takes the blocks with it: the others punched them while it was away. Not so
     a row that only the drive's undone operations made: whoever proposed one of those may still propose it again.
+U8  A copy ends, however long it takes and however much changes meanwhile: each step also copies the next stretch of the log
+    since the copy began, and what that touched, so the log has to reach back by some steps only, not to the beginning.
+    Rows in front of the place that the copy has come to are copied twice then, which does no harm.
 """
 
 from __future__ import annotations
@@ -248,34 +251,57 @@ def _punch_dropped(target: Target, mine: ReadTxn, rows: Iterable[Row]) -> None:
 
 
 def _copy_tables(target: Target, open_source: Source) -> Iterator[None]:
-    """All rows, from snapshots that differ; then the mark says from where the log must be replayed."""
+    """All rows, from snapshots that differ (U8); then the mark says from where the log must be replayed."""
     txn = open_source()
-    began = txn.last
+    began = since = txn.last
     txn.close()
     for table in (*COPIED_TABLES, "inline"):
+        # what the log has after that comes with each step, and may come faster than this gets on
+        end = keys.log_row(began.seq + 1) if table == "oplog" else None
         start: bytes | None = b""
         while start is not None:
             yield
-            start = _copy_range(target, open_source, table, start)
-    _step(target, None, [], [_mark(began)])
+            start, since = _copy_range(target, open_source, table, (start, end), since)
+    _step(target, None, [], [_mark(since)])
 
 
-def _copy_range(target: Target, open_source: Source, table: str, start: bytes) -> bytes | None:
-    """Make a stretch of a table equal; where the next begins, None at the end."""
+def _copy_range(
+    target: Target, open_source: Source, table: str, span: tuple[bytes, bytes | None], since: Position
+) -> tuple[bytes | None, Position]:
+    """Make the first rows of a stretch of a table equal, and what the log has touched after ``since``; where the next begin
+    (None at the end), and the position up to which the log was followed.
+
+    :raises DriveBehind: the log became too short
+    """
     with _snapshots(target.engine, open_source) as (mine, source):
-        theirs = list(islice(source.scan(table, start, None), STEP_ROWS))
-        present = list(islice(mine.scan(table, start, None), STEP_ROWS))
+        theirs = list(islice(source.scan(table, *span), STEP_ROWS))
+        present = list(islice(mine.scan(table, *span), STEP_ROWS))
         ends = [found[-1][0] + b"\0" for found in (theirs, present) if len(found) == STEP_ROWS]
         stop = min(ends, default=None)
         wanted = {key: value for key, value in theirs if stop is None or key < stop}
         have = {key: value for key, value in present if stop is None or key < stop}
         rows = [Row(table, key, None) for key in have if key not in wanted]
+        own: list[Row] = []
         if table == "inline":
-            _step(target, None, [], rows)  # what is missing came with the records that refer to it
-            return stop
-        rows += [Row(table, key, value) for key, value in wanted.items() if have.get(key) != value]
-        _step(target, mine, rows, _own_shards(target, mine, table, wanted))
-        return stop
+            rows, own = own, rows  # what is missing came with the records that refer to it
+        else:
+            rows += [Row(table, key, value) for key, value in wanted.items() if have.get(key) != value]
+            own = _own_shards(target, mine, table, wanted)
+        since, later, later_own = _later(target, mine, source, since)
+        _step(target, mine, rows + later, own + later_own)
+        return stop, since
+
+
+def _later(target: Target, mine: ReadTxn, source: ReadTxn, since: Position) -> tuple[Position, list[Row], list[Row]]:
+    """What the next stretch of the log after ``since`` touched, as it is now, with that stretch itself."""
+    upto = min(since.seq + STEP_OPERATIONS, source.last.seq)
+    if upto <= since.seq:
+        return since, [], []
+    if log_first(source) > since.seq + 1:
+        raise DriveBehind("the log became too short", path=target.engine.path)
+    rows, own = copy_keys(target, mine, source, touched(source, since.seq, upto))
+    rows += _copy_log(source, since.seq, upto)
+    return Position(log_entry(source, upto).epoch, upto), rows, own
 
 
 def _replay(target: Target, open_source: Source) -> bool:
@@ -286,11 +312,8 @@ def _replay(target: Target, open_source: Source) -> bool:
             raise DriveBehind("the log became too short", path=target.engine.path)
         if source.last.seq - after.seq <= STEP_OPERATIONS:
             return False
-        upto = after.seq + STEP_OPERATIONS
-        rows, own = copy_keys(target, mine, source, touched(source, after.seq, upto))
-        rows += _copy_log(source, after.seq, upto)
-        own.append(_mark(Position(log_entry(source, upto).epoch, upto)))
-        _step(target, mine, rows, own)
+        since, rows, own = _later(target, mine, source, after)
+        _step(target, mine, rows, [*own, _mark(since)])
         return True
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from sos.domain.conditions import Conditions
 from sos.domain.errors import DriveFault
+from sos.drive.engine import Group
 from sos.erasure import catchup
 from sos.erasure.keeper import _committed
 from sos.erasure.limits import Limits
@@ -102,6 +104,34 @@ def test_a_log_that_is_too_short_means_a_whole_copy(monkeypatch: pytest.MonkeyPa
             rig.engines[1].heal()
             async with traffic(rig, owner) as count:
                 await until(lambda: rig.state().mask == ALL)
+                await some(count)
+        rig.assert_whole()
+
+    asyncio.run(run())
+
+
+def test_a_copy_ends_although_the_log_is_trimmed_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty operations go by in each step of it, and the log never holds more than 320."""
+    monkeypatch.setattr(catchup, "STEP_ROWS", 16)
+
+    async def run() -> None:
+        rig = OwnedSet(limits=Limits(retry_s_min=0.01, log_entries_min=10, log_entries_max=40, repeat_s=0.0))
+        async with rig.owner() as owner:
+            await gap(rig, owner, 150)
+            rig.engines[1].heal()
+            async with traffic(rig, owner) as count:
+
+                def slow(call: Callable[[], None], args: tuple[Group, ...]) -> None:
+                    target = count[0] + 60
+                    # not so the last step, which holds all others up
+                    while args[0].last == (0, 0) and count[0] < target:
+                        time.sleep(0.0005)
+                    call()
+
+                rig.engines[1]._arm("apply", slow, 1, True)
+                began = count[0]
+                await until(lambda: rig.state().mask == ALL)
+                assert count[0] - began > 1_000
                 await some(count)
         rig.assert_whole()
 
