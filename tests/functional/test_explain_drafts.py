@@ -25,6 +25,13 @@ CONTEXT = {"aws:SourceIp": "127.0.0.1", "aws:SecureTransport": "false"}
 
 
 @pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Of its own: everybody may list some of its buckets, and its requests are counted."""
+    with Server(tmp_path_factory.mktemp("drafts")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def bench(server: Server) -> Iterator[Bench]:
     with server.client() as client:
         yield Bench(server, client, Operator(server))
