@@ -147,7 +147,7 @@ class Settings:
         "limits", SIZE, 192 << 20, "Memory of all workers together for payloads on their way."
     )
     requests_max: int = _option(
-        "limits", COUNT, 0, "Requests under way in one worker before others are asked to slow down; 0 is 512.",
+        "limits", COUNT, 0, "Requests under way in one worker before others are asked to slow down; 0 is 4,096.",
         names=("API_REQUESTS_MAX",), live=True,
     )  # fmt: skip
     connections_max: int = _option("limits", COUNT, 16384, "Open client connections of one worker.")

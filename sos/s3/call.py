@@ -52,7 +52,7 @@ def signed_only(identity: Identity, action: str, bucket: str, key: bytes, values
 
 
 #: Requests under way in one worker unless a setting says otherwise.
-REQUESTS_MAX = 512
+REQUESTS_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
