@@ -36,16 +36,19 @@ class Algorithm(IntEnum):
     PBKDF2_AES = 2
 
 
-class _Stream:
-    """The cipher of one body."""
+Cipher = AESGCM | ChaCha20Poly1305
 
-    def __init__(self, secret: str, head: bytes) -> None:
-        salt, number, self._prefix = head[:SALT_BYTES], head[SALT_BYTES], head[SALT_BYTES + 1 :]
-        if number not in list(Algorithm):
-            raise BadDocument("The document is not encrypted in a way that is known.")
-        key = _derive(secret.encode(), salt, number == Algorithm.PBKDF2_AES)
-        self._cipher = ChaCha20Poly1305(key) if number == Algorithm.ARGON2_CHACHA else AESGCM(key)
-        self._tag = self._cipher.encrypt(self._nonce(0), b"", b"")
+
+class Fragments:
+    """A text in sealed pieces, none of which can be moved or left out (sio-go's streams).
+
+    :param prefix: of the nonces; never twice with one key
+    """
+
+    def __init__(self, cipher: Cipher, prefix: bytes) -> None:
+        self._cipher = cipher
+        self._prefix = prefix
+        self._tag = cipher.encrypt(self._nonce(0), b"", b"")
 
     def _nonce(self, number: int) -> bytes:
         return self._prefix + struct.pack("<I", number)
@@ -55,6 +58,20 @@ class _Stream:
 
     def open(self, number: int, text: bytes, last: bool) -> bytes:
         return self._cipher.decrypt(self._nonce(number), text, (_LAST if last else _MORE) + self._tag)
+
+    def sealed(self, text: bytes) -> bytes:
+        """All pieces of a text."""
+        pieces = _pieces(text, FRAGMENT_BYTES)
+        return b"".join(self.seal(i, piece, i == len(pieces)) for i, piece in enumerate(pieces, 1))
+
+
+def _stream(secret: str, head: bytes) -> Fragments:
+    """The cipher of one body. :raises BadDocument:"""
+    salt, number, prefix = head[:SALT_BYTES], head[SALT_BYTES], head[SALT_BYTES + 1 :]
+    if number not in list(Algorithm):
+        raise BadDocument("The document is not encrypted in a way that is known.")
+    key = _derive(secret.encode(), salt, number == Algorithm.PBKDF2_AES)
+    return Fragments(ChaCha20Poly1305(key) if number == Algorithm.ARGON2_CHACHA else AESGCM(key), prefix)
 
 
 def _derive(secret: bytes, salt: bytes, pbkdf2: bool) -> bytes:
@@ -73,8 +90,7 @@ def _pieces(text: bytes, size: int) -> list[bytes]:
 def encrypt(secret: str, text: bytes, algorithm: Algorithm = Algorithm.ARGON2_AES) -> bytes:
     """The body for a text. Takes tens of milliseconds."""
     head = os.urandom(SALT_BYTES) + bytes([algorithm]) + os.urandom(PREFIX_BYTES)
-    stream, pieces = _Stream(secret, head), _pieces(text, FRAGMENT_BYTES)
-    return head + b"".join(stream.seal(i, piece, i == len(pieces)) for i, piece in enumerate(pieces, 1))
+    return head + _stream(secret, head).sealed(text)
 
 
 def decrypt(secret: str, body: bytes) -> bytes:
@@ -84,7 +100,7 @@ def decrypt(secret: str, body: bytes) -> bytes:
     """
     if len(body) < HEAD_BYTES + TAG_BYTES:
         raise BadDocument()
-    stream, pieces = _Stream(secret, body[:HEAD_BYTES]), _pieces(body[HEAD_BYTES:], FRAGMENT_BYTES + TAG_BYTES)
+    stream, pieces = _stream(secret, body[:HEAD_BYTES]), _pieces(body[HEAD_BYTES:], FRAGMENT_BYTES + TAG_BYTES)
     try:
         return b"".join(stream.open(i, piece, i == len(pieces)) for i, piece in enumerate(pieces, 1))
     except InvalidTag:

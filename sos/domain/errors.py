@@ -243,6 +243,14 @@ class InvalidAdminArgument(StoreError):
     """A parameter of an admin call."""
 
 
+class ProfilerNotEnabled(StoreError):
+    """No profile was taken that could be given."""
+
+
+class SpeedtestInsufficientCapacity(StoreError):
+    """The objects of a speed test would not fit."""
+
+
 class HealTokenUnknown(StoreError):
     """A token of a heal that was not given for this path."""
 

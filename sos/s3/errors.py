@@ -158,6 +158,8 @@ class Code(Enum):
     XMinioAdminConfigBadJSON = 400, "JSON configuration provided is of incorrect format"
     XMinioAdminConfigTooLarge = 400, "Configuration data provided exceeds the allowed maximum of 262272 bytes"
     XMinioAdminInvalidArgument = 400, "Invalid arguments specified."
+    XMinioAdminProfilerNotEnabled = 400, "Unable to perform the requested operation because profiling is not enabled"
+    XMinioSpeedtestInsufficientCapacity = 507, "Not enough space for a speed test."
     XMinioConfigError = 400, "There is no such configuration."
     XMinioConfigNotFoundError = 404, "There is no such configuration."
     XMinioAdminConfigEnvOverridden = 400, "Unable to update config via Admin API due to environment variable override"
@@ -291,6 +293,8 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.HealTokenUnknown: (Code.XMinioHealInvalidClientToken, ""),
     domain.HealMissingBucket: (Code.XMinioHealMissingBucket, ""),
     domain.InvalidAdminArgument: (Code.XMinioAdminInvalidArgument, ""),
+    domain.ProfilerNotEnabled: (Code.XMinioAdminProfilerNotEnabled, ""),
+    domain.SpeedtestInsufficientCapacity: (Code.XMinioSpeedtestInsufficientCapacity, ""),
     domain.NoSuchSetting: (Code.XMinioConfigError, ""),
     domain.InvalidSetting: (Code.XMinioConfigError, ""),
     domain.SettingNotFound: (Code.XMinioConfigNotFoundError, ""),

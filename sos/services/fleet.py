@@ -39,6 +39,10 @@ class Fleet:
         """The answers by worker slot; None where a worker is being replaced or did not answer in time."""
         return list(await asyncio.gather(*(self._one(slot, topic, payload, timeout_s) for slot in range(len(self)))))
 
+    async def ask_one(self, slot: int, topic: int, payload: bytes, timeout_s: float = ANSWER_S_MAX) -> bytes | None:
+        """The answer of one worker; None as above."""
+        return await self._one(slot, topic, payload, timeout_s)
+
     async def _one(self, slot: int, topic: int, payload: bytes, timeout_s: float) -> bytes | None:
         try:
             return await self._peers[slot].call(topic, payload, timeout_s)

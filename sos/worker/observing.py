@@ -7,14 +7,15 @@ import os
 import time
 from collections.abc import Mapping
 
-from ..admin.observing import Observing
+from ..admin.observing import Inside, Observing
 from ..base.board import Board
 from ..http.watch import Watch, rfc3339
 from ..mesh.server import Topic
 from ..observe.tallies import Tallies
 from ..observe.tap import Kind, Tap
 from ..s3.dispatch import NAMES
-from ..services.fleet import TOPIC_MEASURES, Fleet
+from ..services.fleet import TOPIC_MEASURES, TOPIC_PROFILE, Fleet
+from ..services.profiles import ProfileTopic
 from .context import WorkerContext
 
 #: Calls between workers are traced under these names.
@@ -41,12 +42,17 @@ class Observers:
         self.tallies = Tallies(NAMES, board.tally(fleet.slot), loop.call_later)
         self.tap = Tap(board, fleet.slot)
         self.watch = Watch(self.tallies, self.tap, node)
-        self.observing = Observing(board, NAMES, fleet)
+        self.fleet = fleet
+        self.board = board
+
+    def observing(self, inside: Inside) -> Observing:
+        """What the admin API is given."""
+        return Observing(self.board, NAMES, self.fleet, inside)
 
     def topics(self, others: Mapping[int, Topic]) -> dict[int, Topic]:
         """The mesh's topics: the others, traced while somebody listens, and those of observing itself."""
         traced = {number: self._traced(_CALLS.get(number, f"Topic{number}"), topic) for number, topic in others.items()}
-        return {**traced, TOPIC_MEASURES: self._measures}
+        return {**traced, TOPIC_MEASURES: self._measures, TOPIC_PROFILE: ProfileTopic()}
 
     async def _measures(self, payload: bytes) -> bytes:
         """Somebody is going to look at the board: bring it up to date."""

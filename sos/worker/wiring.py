@@ -13,6 +13,7 @@ from functools import partial
 
 from ..admin.api import AdminApi
 from ..admin.call import Services as AdminServices
+from ..admin.observing import Inside
 from ..admin.scrape.api import Metrics
 from ..base.pages import FROZEN, Pages
 from ..base.touch import Touches
@@ -49,7 +50,7 @@ from ..services.decisions.asking import DecisionsTopic
 from ..services.decisions.insight import Insight
 from ..services.decisions.recorder import Decisions
 from ..services.decisions.simulator import Simulator
-from ..services.fleet import TOPIC_DECISIONS, TOPIC_QUOTA, Fleet
+from ..services.fleet import TOPIC_DECISIONS, TOPIC_QUOTA, TOPIC_SPEED, Fleet
 from ..services.identity import certificates
 from ..services.identity.identity import Identity
 from ..services.identity.ldap import Ldap
@@ -65,6 +66,8 @@ from ..services.quota_keeper import Keeper, QuotaTopic, RemoteKeeper
 from ..services.quotas import Limits as QuotaLimits
 from ..services.quotas import Quotas
 from ..services.unfinished import Unfinished
+from ..services.raw_rows import RawRows
+from ..services.speed import SpeedTopic
 from ..services.usage import Usage
 from .cluster import MachineFacts
 from .context import WorkerContext
@@ -281,11 +284,13 @@ class Worker:
         )
         self.trimmer = Trimmer(self._release_pages, self._trim_buffers, self._requests)
         self.observers = Observers(self.pages.board, self.fleet, endpoint_of(self.context))
+        self.inside = Inside(self.buckets, listing, purge, RawRows(self.sets).of)
         topics: dict[int, Topic] = {
             TOPIC_SUBMIT: SubmitTopic({number: owner.submit for number, owner in self.owners.items()}),
             TOPIC_CLAIM: ClaimTopic(claims),
             TOPIC_FAULT: FaultTopic(self.owners),
             TOPIC_SWEEP: SweepTopic(self.jobs.sweep),
+            TOPIC_SPEED: SpeedTopic(self.buckets, objects, self.put_pool, self.get_pool),
             TOPIC_QUOTA: QuotaTopic(grants),
             TOPIC_DECISIONS: DecisionsTopic(self.decisions),
         }
@@ -332,7 +337,7 @@ class Worker:
             machine,
             self.configuration.settings,
             self.configuration,
-            observing=self.observers.observing,
+            observing=self.observers.observing(self.inside),
             decisions=self.decisions,
             insight=Insight(Simulator(self.identity, self.access, self.buckets), self.fleet),
             ldap=self.ldap,
