@@ -263,6 +263,23 @@ def test_policies_are_attached_listed_and_detached(slapd: Slapd, ask: Ask, fail:
     assert "policyMappings" not in ask("idp", "ldap", "policy", "entities", "sos", "--policy", "diagnostics")["result"]
 
 
+@pytest.mark.usefixtures("configured")
+def test_the_server_tells_of_its_directory(server: Server, slapd: Slapd, ask: Ask, fail: Ask, uid: str) -> None:
+    ask("idp", "ldap", "policy", "attach", "sos", "readonly", "--user", uid)
+    users = ask("admin", "user", "ls", "sos")
+    listed = {one["accessKey"]: one for one in (users if isinstance(users, list) else [users])}
+    assert listed[f"uid={uid},{PEOPLE}"]["policyName"] == "readonly"
+    code, text = fail("admin", "policy", "attach", "sos", "readonly", "--user", uid)
+    assert code == "XMinioAdminNoSuchUser"
+    assert "use `mc idp ldap`" in text
+    assert AdminWire(server).ask("GET info").json["services"]["ldap"] == {"status": "online"}
+    slapd.stop()
+    try:
+        assert AdminWire(server).ask("GET info").json["services"]["ldap"] == {"status": "offline"}
+    finally:
+        slapd.start()
+
+
 # -- access keys -----------------------------------------------------------------------------------------------
 
 

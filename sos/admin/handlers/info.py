@@ -37,12 +37,20 @@ async def server_info(call: Call) -> Reply:
         "versions": {"count": held.versions},
         "deletemarkers": {"count": held.markers},
         "usage": {"size": held.size},
-        "services": {"kms": {}, "ldap": {}},
+        "services": {"kms": {}, "ldap": await _ldap(call)},
         "backend": _backend(sets),
         "servers": [_server(facts, sets)],
         "pools": _pools(sets, usages),
     }
     return plain(message)
+
+
+async def _ldap(call: Call) -> dict[str, Any]:
+    """madmin ``LDAP``: nothing where no directory is configured."""
+    ldap = call.services.ldap
+    if ldap is None or not ldap.enabled:
+        return {}
+    return {"status": "online" if await ldap.online() else "offline"}
 
 
 def _backend(sets: list[SetShape]) -> dict[str, Any]:

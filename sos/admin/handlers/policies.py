@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 
-from ...domain.errors import BadDocument, InvalidRequest, UnknownCall
+from ...domain.errors import BadDocument, InvalidRequest, NoSuchUser, UnknownCall
 from ...http.message import Reply
 from ...meta.iam import GroupRecord, PolicyRecord, UserRecord
 from ...services.identity.policies import Target
 from .. import moments
 from ..call import JSON, Call, done, plain, some
+
+IN_LDAP = "The specified user does not exist. If you meant a user in LDAP, use `mc idp ldap`"
 
 
 class Association(msgspec.Struct):
@@ -66,7 +68,13 @@ async def attach_or_detach(call: Call) -> Reply:
         raise InvalidRequest("Nobody can change the policies of its own.")
     target = Target(wanted.group or wanted.user, bool(wanted.group))
     change = policies.attach if way == "attach" else policies.detach
-    made = await change(call.account, wanted.policies, target)
+    try:
+        made = await change(call.account, wanted.policies, target)
+    except NoSuchUser as error:
+        ldap = call.services.ldap
+        if ldap is None or not ldap.enabled:
+            raise
+        raise NoSuchUser(IN_LDAP) from error
     return await call.sealed({f"policies{way.title()}ed": made.changed, "updatedAt": moments.show(made.updated_ns)})
 
 

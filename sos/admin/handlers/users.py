@@ -8,7 +8,7 @@ import msgspec
 
 from ...domain.errors import BadDocument, CredentialsTaken, InvalidRequest
 from ...http.message import Reply
-from ...meta.iam import UserRecord
+from ...meta.iam import ROOT_ACCOUNT, UserRecord
 from .. import moments
 from ..call import Call, done, enabled, plain, some
 
@@ -49,8 +49,11 @@ async def remove(call: Call) -> Reply:
 
 
 async def list_all(call: Call) -> Reply:
-    """All users, encrypted."""
+    """All users, encrypted; those of a directory too to whom something is attached."""
     every = await call.services.identity.users.every(call.account)
+    ldap = call.services.ldap
+    if ldap is not None and ldap.enabled and call.account == ROOT_ACCOUNT:
+        every += await ldap.users()
     return await call.sealed({user.name: _shown(user) for user in every})
 
 

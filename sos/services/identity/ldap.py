@@ -49,6 +49,8 @@ ATTRIBUTE = "ldapAttrib_"
 #: Of all attributes that go with credentials; they are part of the session token, which travels in a header.
 ATTRIBUTES_BYTES_MAX = 2048
 THREADS = 4
+#: For a look whether it answers.
+ONLINE_S_MAX = 2.0
 #: Askers at a time in one worker, the waiting ones included.
 ASKING_MAX = 64
 
@@ -135,6 +137,14 @@ class Ldap:
             return await asyncio.get_running_loop().run_in_executor(self._pool, question, directory, by)
         finally:
             self._asking -= 1
+
+    async def online(self) -> bool:
+        """Whether it answers as it should, right now. :raises NotEnabled:"""
+        try:
+            await self._run(self._required(), LdapDirectory.check, ONLINE_S_MAX)
+        except (DirectorySettingRefused, Busy):
+            return False
+        return True
 
     async def log_in(self, username: str, password: str) -> Person | None:
         """None for an unknown user and a wrong password alike. :raises NotEnabled, LdapUnreachable, Busy"""
