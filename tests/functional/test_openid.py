@@ -19,6 +19,8 @@ from tests.kit.server import PASSWORD, Server
 
 from .test_sts import client, policy, session
 
+pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # by those who make tokens
+
 ROLE = "arn:minio:iam:::role/"
 DUMMY = "arn:aws:iam::000000000000:role/any"
 FOLDER = "arn:aws:s3:::homes/${jwt:preferred_username}/*"
@@ -349,6 +351,35 @@ def test_a_provider_that_is_down_is_nobody_elses_matter(
 
 
 # -- administration --------------------------------------------------------------------------------------
+
+
+def test_a_provider_is_added_and_removed_while_the_server_runs(
+    server: Server, provider: OidcProvider, closed_port: int, sts: Any, tmp_path: Path
+) -> None:
+    """In force in every worker at once; what cannot be reached, or not be beside the others, is not taken over."""
+    tool = mc(server.url, tmp_path / "mc")
+    good = {"config_url": provider.config_url, "client_id": "other", "client_secret": SECRET, "role_policy": "readonly"}
+
+    def add(**changes: str) -> bool:
+        pairs = [f"{key}={value}" for key, value in (good | changes).items() if value]
+        return tool.run("idp", "openid", "add", "sos", "added", *pairs).code == 0
+
+    assert not add(config_url=f"http://127.0.0.1:{closed_port}/.well-known/openid-configuration")
+    assert not add(config_url=provider.issuer), "no discovery document"
+    assert not add(client_id="sos-claims"), "the client of another"
+    assert not add(role_policy=""), "a second one by claim"
+    assert add()
+    (listed,) = [json.loads(line) for line in tool("idp", "openid", "ls", "sos", "--json").lines]
+    roles = {one["name"]: one.get("roleARN", "") for one in listed}
+    arn = ROLE + _hash("other")
+    assert roles["added"] == arn
+    token = provider.forge("other", "PS256")
+    for _ in range(8):
+        assume(sts, token, arn)
+    tool("idp", "openid", "rm", "sos", "added")
+    for _ in range(8):
+        # with a provider by claim every role that is not known is that one, and the token is not its client's
+        assert refused(sts, token, arn) == (400, "InvalidParameterValue")
 
 
 def test_keys_of_users_of_providers_are_listed_and_revoked(

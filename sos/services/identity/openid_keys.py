@@ -25,8 +25,9 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from .outbound import Outbound, Unreachable, check_url, shown
 
-# RFC 9864 has another name for it since; providers go on using this one
+# RFC 9864 has another name for it since; providers go on using this one. Short keys are refused here
 warnings.filterwarnings("ignore", "EdDSA is deprecated")
+warnings.filterwarnings("ignore", "Key size should be")
 
 log = logging.getLogger("sos.identity")
 
