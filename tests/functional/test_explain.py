@@ -23,6 +23,13 @@ ELSEWHERE = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
 
 
 @pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Of its own: everybody may list some of its buckets."""
+    with Server(tmp_path_factory.mktemp("explain")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def bench(server: Server) -> Iterator[Bench]:
     with server.client() as client:
         yield Bench(server, client, Operator(server))

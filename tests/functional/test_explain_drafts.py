@@ -327,6 +327,25 @@ def test_conditions_are_decided_by_what_was_recorded(bench: Bench) -> None:
     ]
 
 
+def test_what_was_not_recorded_matters_only_where_it_could_turn_the_decision(bench: Bench) -> None:
+    bucket = bench.bucket()
+    user = bench.user(allow("s3:GetObject", f"{bucket}/*"))
+    assert bench.ask(user, "GET", f"/{bucket}/key").status == 200
+    assert bench.ask(user, "PUT", f"/{bucket}/key", body=b"").status == 403
+    agent = {"Condition": {"StringLike": {"aws:UserAgent": "agent/*"}}}
+
+    def told(*statements: Any) -> tuple[int, list[str]]:
+        answer = bench.replay(policy(*statements), insteadOf=bench.names[user.access_key])
+        return answer["changed"], [one["action"] for one in answer["unsureChanges"]]
+
+    plain = allow("s3:GetObject", f"{bucket}/*")
+    assert told(plain, allow("s3:GetObject", f"{bucket}/*", **agent)) == (0, [])
+    assert told(plain, deny("s3:GetObject", f"{bucket}/*", **agent)) == (0, ["s3:GetObject"])
+    assert told(plain, deny("s3:GetObject", f"{bucket}/*"), allow("s3:GetObject", f"{bucket}/*", **agent)) == (1, [])
+    assert told(plain, deny("s3:GetObject", f"{bucket}/other/*", **agent)) == (0, [])
+    assert told(plain, allow("s3:PutObject", f"{bucket}/*", **agent)) == (0, []), "of a denial all is recorded"
+
+
 def test_what_is_gone_and_what_changed_already(bench: Bench) -> None:
     bucket = bench.bucket()
     leaver, user = bench.user(attach="readonly"), bench.user(allow("s3:GetObject", f"{bucket}/*"))

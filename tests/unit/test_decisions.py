@@ -125,7 +125,7 @@ def test_an_hour_is_remembered_and_no_more(decisions: Decisions, clock: Clock) -
     assert min(denial.at_ns for denial in told(decisions)) >= clock.ns - KEPT_NS
     assert decisions.coverage().since_ns == clock.ns - KEPT_NS
     clock.ns += 3 * KEPT_NS
-    assert told(decisions) == [] and len(decisions.slices()) == 1
+    assert told(decisions) == [] and len(list(decisions.slices())) == 1
 
 
 def test_a_worker_without_requests_for_an_hour_begins_anew(decisions: Decisions, clock: Clock) -> None:

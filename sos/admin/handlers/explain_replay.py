@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,9 +38,8 @@ async def replay_hour(call: Call) -> Reply:
         raise Busy("Another replay is under way.")
     async with insight.replaying:
         remembered = await insight.remembered()
-        recorded = [
-            one for one in gathered(remembered.allowed, remembered.denials) if visible(call, one.caller, one.account)
-        ]
+        every = await asyncio.to_thread(gathered, remembered.allowed, remembered.denials)
+        recorded = [one for one in every if visible(call, one.caller, one.account)]
         outcome = await replay(insight.simulator, recorded, draft)
     return plain({**_outcome(call, recorded, outcome), **recording(remembered)})
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -272,10 +272,11 @@ class Decisions:
             found += [(at_ns, document) for one, at_ns, document in ring.items if request_id in ("", one)]
         return [document for _, document in sorted(found, key=lambda item: item[0])]
 
-    def slices(self) -> list[list[Allowed]]:
-        """What was allowed, by slices, the oldest first."""
+    def slices(self) -> Iterator[list[Allowed]]:
+        """What was allowed, by slices, the oldest first; each as it is when it is asked for."""
         self._expire(self._clock())
-        return [[_told(key, entry) for key, entry in part.entries.items()] for part in self._slices]
+        for part in tuple(self._slices):
+            yield [_told(key, entry) for key, entry in part.entries.items()]
 
 
 _encode = msgspec.msgpack.Encoder().encode

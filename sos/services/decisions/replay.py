@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ...domain.policy.evaluate import Caller, Verdict
+from ...domain.policy.compiled import CompiledStatement
+from ...domain.policy.evaluate import Caller, Reason, Verdict
 from ...domain.policy.explain import covers
 from ..identity.principal import Principal
 from .records import PASSING, Allowed, Denial, Values, values_of
@@ -22,7 +23,7 @@ from .simulator import Answer, Draft, Question, Simulator
 #: Decisions between two looks at other work: each costs some 20 µs.
 AT_ONCE = 25
 #: Of changes, and of what is unsure, that are told; the rest is counted.
-TOLD_MAX = 1000
+TOLD_MAX = 500
 REQUEST_IDS_MAX = 5
 
 
@@ -144,12 +145,27 @@ async def _again(simulator: Simulator, who: tuple[Principal, Principal], request
 
 
 def _weighed(verdict: Verdict, keys: set[str]) -> set[str]:
-    """Those keys that statements about the resource ask for."""
+    """Those of the keys that could turn the verdict, had they had a value."""
     question = verdict.question
     context = question.context
     sides = (question.identity, question.bucket, *([question.session] if question.session is not None else []))
-    statements = (one for side in sides for one in side.plan(context.action).statements)
-    return {key for one in statements if one.asks() & keys and covers(one, context) for key in one.asks() & keys}
+    found: set[str] = set()
+    for statement in (one for side in sides for one in side.plan(context.action).statements):
+        asked = statement.asks() & keys
+        if asked and _could_turn(verdict, statement) and covers(statement, context):
+            found |= asked
+    return found
+
+
+def _could_turn(verdict: Verdict, statement: CompiledStatement) -> bool:
+    """What is allowed, a Deny could turn, or an Allow that holds for want of a value; what is denied by absence, an Allow;
+    what is denied by a statement, that one alone.
+    """
+    if verdict.reason is Reason.EXPLICIT_DENY:
+        return statement is verdict.statement
+    if verdict.allowed:
+        return statement.denies or statement.holds(verdict.question.context.lookup)
+    return not statement.denies
 
 
 def _count(outcome: Outcome, change: Change) -> None:
