@@ -25,6 +25,8 @@ _PARAMETERS = frozenset(
         "ldappassword",
         "policy",
         "token",
+        "webidentityaccesstoken",
+        "webidentityrefreshtoken",
         "webidentitytoken",
         "x-amz-credential",
         "x-amz-security-token",

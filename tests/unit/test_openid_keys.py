@@ -165,6 +165,7 @@ def test_a_fetch_that_breaks_off_leaves_the_last_good_keys() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.filterwarnings("ignore:Key size should be")
 @pytest.mark.parametrize(
     "key",
     [
@@ -281,6 +282,31 @@ def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.Monkey
 
     with pytest.raises(Unreachable):
         asked(silent)
+
+
+def test_only_so_many_requests_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens that nobody has checked yet make requests: a flood of them is refused, it does not pile up."""
+    monkeypatch.setattr(outbound, "UNDER_WAY_MAX", 3)
+    gate = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gate.wait()
+        await replying("200 OK", b"{}")(reader, writer)
+
+    async def run() -> None:
+        server = await asyncio.start_server(slow, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        asking = Outbound()
+        async with server:
+            waiting = [asyncio.create_task(asking.document(url)) for _ in range(3)]
+            await asyncio.sleep(0)
+            with pytest.raises(Unreachable, match="too many"):
+                await asking.document(url)
+            gate.set()
+            assert await asyncio.gather(*waiting) == [{}] * 3
+            assert await asking.document(url) == {}
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize(

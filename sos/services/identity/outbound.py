@@ -27,6 +27,8 @@ CONNECT_S_MAX = 3.0
 TOTAL_S_MAX = 5.0
 DOCUMENT_BYTES_MAX = 512 * 1024
 CHUNK_BYTES = 16 * 1024
+#: Under way at once in one worker: anybody can make this server ask about a token.
+UNDER_WAY_MAX = 64
 
 
 class Unreachable(Exception):
@@ -53,6 +55,7 @@ class Outbound:
 
     def __init__(self, trust: Callable[[], ssl.SSLContext] = ssl.create_default_context) -> None:
         self._trust = trust
+        self._under_way = 0
 
     async def request(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, query: Mapping[str, str] | None = None
@@ -63,6 +66,17 @@ class Outbound:
         :raises Unreachable:
         """
         check_url(url)
+        if self._under_way >= UNDER_WAY_MAX:
+            raise Unreachable(f"{shown(url)} is not asked now: too many wait for answers")
+        self._under_way += 1
+        try:
+            return await self._request(method, url, headers, query)
+        finally:
+            self._under_way -= 1
+
+    async def _request(
+        self, method: str, url: str, headers: Mapping[str, str] | None, query: Mapping[str, str] | None
+    ) -> Answered:
         trust = await asyncio.to_thread(self._trust) if url.startswith("https:") else True
         connector = aiohttp.TCPConnector(resolver=_Resolver(), ssl=trust, force_close=True)
         timeout = aiohttp.ClientTimeout(total=TOTAL_S_MAX, connect=CONNECT_S_MAX)
