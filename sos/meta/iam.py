@@ -85,7 +85,8 @@ class KeyRecord(msgspec.Struct, array_like=True, frozen=True):
     :param session_policy: JSON document that restricts it, empty = none
     :param inherited: session policies of the key that made it; they restrict it too
     :param claims: what was vouched for at its making (``jwt:…``, ``ldap:…``), and the token's own claims
-    :param provider: ``builtin``, ``openid:<name>`` or ``ldap``
+    :param provider: ``builtin``, ``openid:<name>``, ``ldap``, ``tls`` (the parent is ``tls:`` and the common name of a
+        certificate) or ``custom`` (``custom:`` and a name that the identity plugin gave)
     :param policies: policies that come with the claims of an external provider
     :param groups: groups that come with them
     """
