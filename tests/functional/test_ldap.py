@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -312,6 +314,40 @@ def test_a_directory_that_is_down_ends_nothing(
     finally:
         slapd.start()
     assert assume(wire, uid, "right").status == 200
+
+
+# -- from MinIO ----------------------------------------------------------------------------------------------
+
+
+def test_what_minio_knew_of_its_directory_is_taken_over(
+    slapd: Slapd, server: Server, admin: AdminWire, bucket: str, uid: str
+) -> None:
+    """Names in MinIO's spelling are those of the directory here; groups come from the directory alone (A03)."""
+    name = f"ü{uid}"
+    dn = slapd.user(name, "right")
+    group = slapd.group(f"imported-{uid}", dn)
+    denied = slapd.group(f"others-{uid}", slapd.user(f"{uid}-other", "right"))
+    escaped = dn.replace("ü", r"\c3\bc")
+    key = {"parent": escaped, "accessKey": f"KEY{uid}", "secretKey": "a-secret-of-hers", "groups": [denied],
+           "claims": {"ldapUser": "uid=root"}}  # fmt: skip
+    documents = {
+        "stsuser_mappings": {escaped: {"version": 1, "policy": "writeonly"}},
+        "group_mappings": {group: {"version": 1, "policy": "readonly"}, denied: {"version": 1, "policy": "readwrite"}},
+        "svcaccts": {f"KEY{uid}": key},
+    }
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for part, content in documents.items():
+            archive.writestr(f"iam-assets/{part}.json", json.dumps(content))
+    assert admin.ask("PUT import-iam-v2", file.getvalue()).json["failed"] == {}
+    user = User(server, name, "right")
+    assert (user.code("GET", f"/{bucket}/key"), user.code("PUT", f"/{bucket}/imported")) == ("", "")
+    assert user.code("DELETE", f"/{bucket}/imported") == "AccessDenied"
+    with server.client() as client:
+        client.be(f"KEY{uid}", "a-secret-of-hers")
+        assert client.request("PUT", f"/{bucket}/imported").status == 200
+        until(lambda: client.request("GET", f"/{bucket}/key").status == 200, "the groups of the directory")
+        assert client.request("DELETE", f"/{bucket}/imported").code == "AccessDenied"
 
 
 # -- a real client -------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ of an import is one change of its own: what cannot be taken is told and changes 
 Invariants, against imports that reach for more than they may (known-failures A03):
 
 E1  What is imported belongs to the account that is administered, whatever the documents say.
-E2  A key gets no claims, and no parent but a user of the account; the account's root only where its root imports.
+E2  A key gets no claims and no groups, and no parent but a user of the account, or of the directory; the account's root
+    only where its root imports.
 E3  Nobody's secret leaves, unless the account's own root asks, who may change them all anyway.
 """
 
@@ -24,7 +25,8 @@ from ...domain.errors import AccessDenied, InvalidArgument, InvalidSecretKey, No
 from ...domain.policy.builtin import builtin_json
 from ...erasure.handle import Snapshot
 from ...meta import iam
-from ...meta.iam import GroupRecord, KeyKind, KeyRecord, PolicyRecord, UserRecord
+from ...meta.iam import ROOT_ACCOUNT, GroupRecord, KeyKind, KeyRecord, PolicyRecord, UserRecord
+from . import ldap_names, rules
 from .access_keys import AccessKeys, NewService, Parent, ServiceUpdate
 from .context import Realm
 from .groups import MEMBERS_AT_ONCE_MAX, Groups
@@ -277,7 +279,7 @@ class Transfer:
         self, account: str, name: str, root: str, as_root: bool, key: Key, *, parse: Callable[[str], int]
     ) -> Outcome | None:
         """A key of the name that the same user has is changed; any other stays what it is."""
-        parent = "" if key.parent == root else key.parent
+        parent = "" if key.parent == root else _spelled(account, key.parent)
         if not parent and not as_root:
             raise AccessDenied("Only the root of an account can import keys of its own.")
         policy, expires_ns = session_policy(key.session_policy), parse(key.expiration) if key.expiration else 0
@@ -288,7 +290,8 @@ class Transfer:
             if not key.secret_key:
                 raise InvalidSecretKey("A new access key needs a secret key, and the document has none.") from None
             wanted = NewService(name, key.secret_key, policy, key.name, key.description, expires_ns, enabled)
-            await self._keys.create(Parent(account, parent), wanted)
+            # its groups are taken from the directory, never from the document
+            await self._keys.create(Parent(account, parent, "ldap" if "=" in parent else "builtin"), wanted)
             return None
         if (old.account, old.parent) != (account, parent):
             raise InvalidArgument("The access key belongs to another user.")
@@ -305,8 +308,19 @@ class Transfer:
         if not builtin and not external:
             return Outcome("stsPolicies", name, _names(mapping), skipped=True)
         provider = "ldap" if external else "builtin"
-        await self._policies.set(account, _names(mapping), Target(name, group, provider))
+        await self._policies.set(account, _names(mapping), Target(_spelled(account, name), group, provider))
         return None
+
+
+def _spelled(account: str, name: str) -> str:
+    """A name of a directory in the one spelling that it has here, any other as it is. :raises InvalidArgument:"""
+    if "=" not in name:
+        return name
+    if account != ROOT_ACCOUNT:
+        raise InvalidArgument("The directory belongs to the first account.")
+    spelled = ldap_names.require_name(name)
+    rules.check_external(spelled)
+    return spelled
 
 
 def session_policy(raw: msgspec.Raw) -> bytes:
