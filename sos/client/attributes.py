@@ -42,8 +42,14 @@ def read_attributes(text: str) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
             raise Failure("Attributes are written as key1=value1;key2=value2;…")
-        found[name.strip()] = value
+        found[_header(name.strip())] = value
     return found
+
+
+def _header(name: str) -> str:
+    """One spelling for each, so that a copy's own and the wished for do not go beside each other."""
+    spelled = name.title()
+    return spelled if spelled in KEPT or spelled.startswith("X-Amz-") else f"X-Amz-Meta-{spelled}"
 
 
 def read_tags(text: str) -> dict[str, str]:

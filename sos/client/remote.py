@@ -16,6 +16,8 @@ from .entries import Entry
 from .errors import Failure, Missing, explain
 
 BATCH = 1000
+#: Makes a HEAD tell the checksums that are stored.
+CHECKSUMS = {"x-amz-checksum-mode": "ENABLED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Remote:
 
     def head(self, path: str, version_id: str = "") -> Entry:
         bucket, _, key = path.partition("/")
-        found = self.s3.stat_object(bucket, key, version_id=version_id or None)
+        found = self.s3.stat_object(bucket, key, version_id=version_id or None, extra_headers=dict(CHECKSUMS))
         headers = {name.title(): value for name, value in (found.metadata or {}).items()}
         return Entry(
             path, found.size or 0, found.last_modified, found.etag or "", version_id=found.version_id or "",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,14 @@ def mc(url: str, home: Path) -> Tool:
     """MinIO's client with the alias ``sos``."""
     path = find("mc", ("--version",), "MinIO")
     tool = Tool((path, "--config-dir", str(home), "--disable-pager", "--no-color"), {"MC_CONFIG_DIR": str(home)})
+    tool("alias", "set", "sos", url, USER, PASSWORD)
+    return tool
+
+
+def own(url: str, home: Path) -> Tool:
+    """``sos client`` with the alias ``sos``; ``home`` is the user's home directory."""
+    env = {"HOME": str(home), "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    tool = Tool((sys.executable, "-m", "sos.cli.main", "client"), env)
     tool("alias", "set", "sos", url, USER, PASSWORD)
     return tool
 

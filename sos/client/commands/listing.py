@@ -19,6 +19,8 @@ from ..local import Skipped
 from ..remote import Listing, Remote
 from ..session import Session
 
+_CHECKSUM = "X-Amz-Checksum-"
+
 
 @command(client, "ls")
 @targets(required=False)
@@ -161,7 +163,7 @@ def _stat_one(session: Session, target: Target, version_id: str) -> None:
 
 
 def _stat_all(session: Session, target: Target, what: Listing, at: datetime | None) -> None:
-    target, count = as_folder(session, target) if what.recursive else target, 0
+    count = 0
     for one in rewound(entries(session, target, what), at):
         if not one.folder and (what.recursive or not target.alias or one.path == target.path):
             count += 1
@@ -179,6 +181,8 @@ def _stated(session: Session, target: Target, one: Entry) -> None:
     above = target.path.rstrip("/").rpartition("/")[0]
     name = one.path.removeprefix(f"{above}/") if above else one.path
     kept = {k: v for k, v in one.headers.items() if k in carried(one.headers) or k.startswith("X-Amz-Server-Side-Enc")}
+    checksums = {k.removeprefix(_CHECKSUM).upper(): v for k, v in one.headers.items() if k.startswith(_CHECKSUM)}
+    checksums.pop("TYPE", None)
     message: dict[str, Any] = {
         "name": name,
         "lastModified": formats.moment(one.modified),
@@ -186,6 +190,7 @@ def _stated(session: Session, target: Target, one: Entry) -> None:
         "etag": one.etag,
         "type": "folder" if one.folder else "file",
         **({"metadata": kept} if kept else {}),
+        **({"checksum": checksums} if checksums else {}),
         **({"versionID": one.version_id} if one.version_id else {}),
         **({"deleteMarker": True} if one.delete_marker else {}),
     }
