@@ -17,6 +17,9 @@ LOOK_S = 0.1
 #: White space at least so often: only by writing is it noticed that a client left, and proxies cut silent connections.
 KEEP_ALIVE_S = 0.5
 DURATION_S_MAX = 24 * 3600.0
+DURATION_CHARS_MAX = 64
+#: Digits of a number in a query.
+DIGITS_MAX = 18
 
 _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
@@ -65,6 +68,11 @@ def running(work: Awaitable[T]) -> asyncio.Future[T]:
     return asyncio.ensure_future(work)
 
 
+def whole_number(text: str) -> int | None:
+    """A number in decimal digits; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS_MAX else None
+
+
 def duration_ns(text: str, default_ns: int) -> int:
     """A duration as Go writes it (``1h0m0s``, ``1.5s``); the default where there is none.
 
@@ -72,6 +80,8 @@ def duration_ns(text: str, default_ns: int) -> int:
     """
     if not text:
         return default_ns
+    if len(text) > DURATION_CHARS_MAX:
+        raise InvalidAdminArgument("That is not a duration.")
     parts = _PART.findall(text)
     whole = "".join(number + unit for number, unit in parts) == text.removeprefix("+")
     total = int(sum(Fraction(number) * _UNITS[unit] for number, unit in parts))

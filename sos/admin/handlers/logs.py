@@ -12,7 +12,7 @@ from ...http.message import Reply
 from ...observe.logs import Kept, kept
 from .. import moments
 from ..call import Call, some
-from ..streams import EVENTS, KEEP_ALIVE_S, LOOK_S, line, streamed
+from ..streams import EVENTS, KEEP_ALIVE_S, LOOK_S, line, streamed, whole_number
 
 #: How many lines an old client that names no number is shown first; 0 shows all that are left.
 LINES = 10
@@ -28,8 +28,8 @@ async def console_log(call: Call) -> Reply:
     node = call.get("node")
     if node and node.lower() not in (facts.endpoint.lower(), facts.endpoint.rpartition(":")[0].lower()):
         return streamed(_nothing(), EVENTS)
-    limit = call.get("limit")
-    last = int(limit) if limit.isdecimal() else LINES
+    limit = whole_number(call.get("limit"))
+    last = LINES if limit is None else limit
     kind = call.get("logType").upper()
     return streamed(_lines(call.services.observing.board, last, kind, facts.deployment, facts.endpoint), EVENTS)
 

@@ -16,7 +16,7 @@ from ...services import measures
 from .. import moments
 from ..call import Call, some
 from ..cluster import Drive
-from ..streams import DOCUMENTS, KEEP_ALIVE_S, duration_ns, line, streamed
+from ..streams import DOCUMENTS, KEEP_ALIVE_S, duration_ns, line, streamed, whole_number
 
 INTERVAL_NS_MIN = 10**9
 
@@ -32,10 +32,11 @@ class Kind(IntFlag):
 
 async def metrics(call: Call) -> Reply:
     """NDJSON of madmin ``RealtimeMetrics``."""
-    kinds, count = call.get("types"), call.get("n")
-    wanted = Kind(int(kinds) & sum(Kind)) if kinds.isdecimal() and int(kinds) else Kind(sum(Kind))
+    every = Kind.DISK | Kind.NET | Kind.MEM | Kind.CPU
+    kinds = whole_number(call.get("types"))
+    wanted = Kind(kinds & every) if kinds else every
     interval_ns = max(INTERVAL_NS_MIN, duration_ns(call.get("interval"), INTERVAL_NS_MIN))
-    samples = int(count) if count.isdecimal() and int(count) else None
+    samples = whole_number(call.get("n")) or None
     return streamed(_samples(call, wanted, samples, interval_ns / 1e9), DOCUMENTS)
 
 

@@ -23,7 +23,7 @@ from ...http.message import Reply
 from ...services.speed import Phase, SpeedTest
 from ..call import Call, plain
 from ..cluster import Drive, SetShape
-from ..streams import DOCUMENTS, duration_ns, given_up, line, running, streamed, waiting
+from ..streams import DOCUMENTS, duration_ns, given_up, line, running, streamed, waiting, whole_number
 
 OBJECT_BYTES, LANES, DURATION_NS = 64 << 20, 32, 10 * 10**9
 OBJECT_BYTES_MAX, LANES_MAX, DURATION_S_MAX = 5 << 30, 4096, 3600.0
@@ -54,9 +54,10 @@ def _number(call: Call, name: str, default: int, most: int) -> int:
     text = call.get(name)
     if not text:
         return default
-    if not text.isdecimal() or not 0 < int(text) <= most:
+    number = whole_number(text)
+    if number is None or not 0 < number <= most:
         raise InvalidAdminArgument(f"{name} must be a number from 1 to {most}.")
-    return int(text)
+    return number
 
 
 # -- objects ---------------------------------------------------------------------------------------------
