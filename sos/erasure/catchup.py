@@ -373,7 +373,7 @@ def _refs(table: str, key: bytes, value: bytes) -> list[DataRef | None]:
         return [open_row(key, value, PartRecord).data]
     if table == "manifests":
         return [part.data for part in open_row(key, value, Manifest).parts]
-    if table == "undo":
+    if table == "undo" and not keys.is_release(key):
         return [open_row(key, value, UndoRecord).record.data]
     return []
 

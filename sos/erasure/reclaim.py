@@ -6,6 +6,8 @@ An extent is punched only when
 2. every read that could have found it has ended (the oldest open read of all workers began after the freeing), and
 3. a grace has passed since, on the monotonic clock.
 
+What an operation left to be freed (release rows, ``sos/meta/changes/draft.py``) is freed first, in bounded operations.
+
 Order: punch on every in-sync drive, then commit the removal of the rows. A crash in between punches again, which does
 no harm; a drive that was out of sync punches when it catches up, or in the sweep at its next start.
 """
@@ -21,7 +23,7 @@ from concurrent.futures import Executor
 from ..base.pages import Pages
 from ..domain.errors import DriveFault
 from ..meta import keys, rows
-from ..meta.proposals import DropExtents
+from ..meta.proposals import DropExtents, Release
 from ..meta.records import ExtentRecord
 from .reads import oldest_read_ns
 from .set import Submit
@@ -52,12 +54,22 @@ class Reclaim:
 
     async def step(self, request_id: bytes) -> bool:
         """One bounded piece of work; whether there may be more right away."""
+        if (row := self._left()) is not None:
+            await self._submit([Release(request_id=request_id, bucket_id=0, row=row)])
+            return True
         due, wrapped = await asyncio.get_running_loop().run_in_executor(self._executor, self._due)
         if due:
             await asyncio.get_running_loop().run_in_executor(self._executor, self._punch, due)
             await self._submit([DropExtents(request_id=request_id, bucket_id=0, keys=tuple(key for key, _ in due))])
             self.punched_bytes += sum(record.length for _, record in due)
         return not wrapped
+
+    def _left(self) -> bytes | None:
+        """The first release row. On the loop: one look.
+
+        :raises ReadQuorumLost:
+        """
+        return next((row for row, _ in self._view.scan_all("undo", keys.RELEASES, None)), None)
 
     def _freed_until(self) -> int:
         """Extents freed up to this sequence have been freed for the grace before the oldest open read, and before now.

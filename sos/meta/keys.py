@@ -173,5 +173,19 @@ def undo_row(seq: int, order: int) -> bytes:
     return _extent.pack(seq, order)
 
 
+#: Before the keys of release rows, which stand in ``undo`` after all others.
+RELEASES = _id(ORDER_MAX)
+
+
+def release_row(seq: int, number: int) -> bytes:
+    """A row of ``undo`` with what the operation ``seq`` left to be freed; in the order in which it is."""
+    return RELEASES + _extent.pack(seq, number)
+
+
+def is_release(row: bytes) -> bool:
+    """Whether a row of ``undo`` is a release row."""
+    return row.startswith(RELEASES)
+
+
 def bucket_row(name: str) -> bytes:
     return name.encode()

@@ -178,6 +178,12 @@ class DropExtents(Proposal, frozen=True, kw_only=True):
     keys: tuple[bytes, ...]
 
 
+class Release(Proposal, frozen=True, kw_only=True):
+    """Free the next of what a release row names (key as in ``undo``), or forget the row where nothing is left of it."""
+
+    row: bytes
+
+
 class DropUndo(Proposal, frozen=True, kw_only=True):
     """The undo window of these removals has passed: forget them and what was kept for them. Keys as in ``undo``."""
 
@@ -206,6 +212,7 @@ AnyProposal = (
     | ChangeSystem
     | DropExtents
     | DropUndo
+    | Release
     | Flush
 )
 

@@ -205,6 +205,18 @@ class UndoRecord(msgspec.Struct, array_like=True, frozen=True):
     record: ObjectRecord
 
 
+class ReleaseRecord(msgspec.Struct, array_like=True, frozen=True):
+    """What an operation stopped referring to and left to later ones to free, because it was too much for one.
+
+    :param parts: of a removed version, whose payloads are to be freed
+    :param upload_id: of an upload of ``bucket_id`` that is gone, whose part rows are to be removed and their payloads freed
+    """
+
+    parts: tuple[PartRecord, ...] = ()
+    bucket_id: int = 0
+    upload_id: bytes = b""
+
+
 class LogEntry(msgspec.Struct, array_like=True, frozen=True):
     """One operation in the log.
 

@@ -6,7 +6,7 @@ against the committed snapshot and what is pending over it; the same inputs give
 Invariants: D1–D3 (``changes/draft.py``), N1–N4 (``changes/versions.py``), and
 
 T1  A refused proposal changes nothing.
-T2  Whatever a record stops referring to is freed by the same operation.
+T2  Whatever a record stops referring to is freed by the same operation, or stands in a release row of it (D4).
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from .proposals import (
     PutPart,
     PutSystem,
     Refused,
+    Release,
     RemoveBucket,
     UpdateBucket,
     UpdateHave,
@@ -87,10 +88,11 @@ _OTHERS: dict[type, _Change] = {
     ChangeSystem: buckets.change_system,
     DropExtents: buckets.drop_extents,
     DropUndo: buckets.drop_undo,
+    Release: multipart.release,
     Flush: buckets.flush,
 }
 
-_FREES = frozenset({DeleteObject, AbortUpload, RemoveBucket, FenceBucket, DropExtents, DropUndo})
+_FREES = frozenset({DeleteObject, AbortUpload, RemoveBucket, FenceBucket, DropExtents, DropUndo, Release})
 
 
 def decide(

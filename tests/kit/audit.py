@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections import Counter
 
 from sos.meta import keys, queries
-from sos.meta.records import CounterRecord, DataRef, ExtentRecord, ObjectRecord, PartRecord, UploadRecord
+from sos.meta.records import (
+    CounterRecord,
+    DataRef,
+    ExtentRecord,
+    ObjectRecord,
+    PartRecord,
+    ReleaseRecord,
+    UploadRecord,
+)
 from sos.meta.rows import open_object, open_row
 from sos.meta.walk import View, any_row, at, walk
 
 
 def audit(view: View, buckets: list[int], inline: bool = True) -> None:
-    """Assert D1–D3 and N1–N4: counters are exact, every row is referred to and every reference is there, no link is
+    """Assert D1–D4 and N1–N4: counters are exact, every row is referred to and every reference is there, no link is
     empty.
 
     :param buckets: ids of all buckets that ever were
@@ -33,6 +41,13 @@ def audit(view: View, buckets: list[int], inline: bool = True) -> None:
             held += _data_of(found)
         assert queries.counters(view, bucket_id) == _counters(view, bucket_id, objects, uploads)
         _check_links(view, bucket_id)
+    for row, value in view.scan("undo", keys.RELEASES, None):
+        left = open_row(row, value, ReleaseRecord)
+        held += _data_of(list(left.parts))
+        if left.upload_id:
+            found = list(queries.parts(view, left.bucket_id, left.upload_id))
+            parts |= {keys.part_row(left.bucket_id, left.upload_id, part.number) for part in found}
+            held += _data_of(found)
     assert {row for row, _ in view.scan("manifests", b"", None)} == manifests
     assert {row for row, _ in view.scan("parts", b"", None)} == parts
     _check_payloads(view, held, inline)

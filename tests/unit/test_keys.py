@@ -143,6 +143,7 @@ def forms() -> dict[str, bytes]:
         "fences": keys.fence_row(7),
         "oplog": keys.log_row(77),
         "undo": keys.undo_row(77, 5),
+        "release": keys.release_row(77, 5),
         "buckets": keys.bucket_row("photos"),
     }
 

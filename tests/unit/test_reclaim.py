@@ -13,7 +13,7 @@ from sos.erasure import reclaim as module
 from sos.erasure.reads import OpenReads
 from sos.erasure.reclaim import Reclaim
 from sos.meta import keys
-from sos.meta.proposals import AnyProposal, Done, DropExtents, Outcome
+from sos.meta.proposals import AnyProposal, Done, DropExtents, Outcome, Release
 from sos.meta.records import ExtentRecord
 from sos.meta.rows import seal
 
@@ -34,6 +34,7 @@ class View:
     def __init__(self, pages: Pages, freed: Sequence[int]) -> None:
         self.pages = pages
         self.engines: list[Any] = [Drive(), Drive(), None]
+        self.releases: set[bytes] = set()
         self.rows = {
             keys.extent_row(1, 4096 * i): ExtentRecord(bytes(16), 4096, seq, 1 if seq else 0) for i, seq in enumerate(freed)
         }
@@ -45,6 +46,9 @@ class View:
         return 0b001
 
     def scan_all(self, table: str, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        if table == "undo":
+            yield from ((row, b"") for row in sorted(self.releases) if row >= start)
+            return
         assert table == "extents"
         for key in sorted(self.rows):
             if key >= start:
@@ -128,3 +132,27 @@ def test_steps_are_bounded_also_over_live_extents(monkeypatch: Any) -> None:
     while more[-1]:
         more.append(rig.step())
     assert len(more) >= 2 and rig.punched == [9]
+
+
+def test_what_operations_left_to_be_freed_is_freed_first_one_operation_a_step(monkeypatch: Any) -> None:
+    rig = Rig(monkeypatch, [5], committed=6)
+    rows = [keys.release_row(seq, number) for seq, number in ((4, 0), (4, 1), (300, 0))]
+    rig.view.releases.update(rows)
+    released: list[bytes] = []
+
+    async def submit(proposals: Sequence[AnyProposal]) -> list[Outcome]:
+        (release,) = proposals
+        assert isinstance(release, Release)
+        released.append(release.row)
+        # the second one takes two operations
+        if released.count(release.row) == 1 + (release.row == rows[1]):
+            rig.view.releases.discard(release.row)
+        return [Done(1)]
+
+    monkeypatch.setattr(rig.reclaim, "_submit", submit)
+    assert all(rig.step() for _ in range(4))
+    assert released == [rows[0], rows[1], rows[1], rows[2]]
+    monkeypatch.setattr(rig.reclaim, "_submit", rig.submit)
+    rig.step()
+    rig.step(60)
+    assert rig.punched == [0]

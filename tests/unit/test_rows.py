@@ -53,6 +53,7 @@ SAMPLES: dict[str, object] = {
     "fence": records.FenceRecord(7, 99),
     "counter": records.CounterRecord(1, 2, 3, 4, 5, 6),
     "undo": records.UndoRecord(7, b"key", 99, 8, MARKER),
+    "release": records.ReleaseRecord((PART,), 7, bytes(16)),
     "log": records.LogEntry(1, 2, bytes(16), 99, (("current", b"row"),), b"outcome"),
     "order": 5,
     "link": bytes(range(16)),

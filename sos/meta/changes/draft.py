@@ -4,11 +4,15 @@ Invariants, held by whoever changes rows only through the methods here:
 
 D1  The counters of a bucket are exact after every operation: each row added or removed is counted in the same draft.
 D2  A link row exists in a table exactly while its child range holds a row of that table.
-D3  An extent is live exactly while a record refers to it.
+D3  An extent is live exactly while a record or a release row refers to it.
+D4  No operation frees more than RELEASE_PAYLOADS_MAX payloads: what is beyond stands in release rows, which the set's owner
+    works off one by one (``sos/erasure/reclaim.py``). So a version with 10,000 parts does not hold up everybody else's
+    commits, and a crash neither loses nor leaks anything.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -16,12 +20,22 @@ import msgspec
 from ...domain.errors import InternalFault, QuotaUngranted
 from ...drive.engine import Row
 from .. import keys
-from ..records import BucketRecord, CounterRecord, DataRef, ExtentRecord
+from ..records import BucketRecord, CounterRecord, DataRef, ExtentRecord, ReleaseRecord
 from ..rows import open_counter, open_extent, seal
 from ..walk import View
 
 _FIELDS = len(CounterRecord.__struct_fields__)
 OBJECTS, VERSIONS, MARKERS, SIZE, UPLOADS, UPLOAD_SIZE = range(_FIELDS)
+#: Payloads that one operation frees; a few milliseconds.
+RELEASE_PAYLOADS_MAX = 256
+
+
+class _RawRelease(msgspec.Struct, array_like=True, frozen=True):
+    """A :class:`~sos.meta.records.ReleaseRecord` made of parts that are encoded already."""
+
+    parts: tuple[msgspec.Raw, ...]
+    bucket_id: int = 0
+    upload_id: bytes = b""
 
 
 @dataclass(slots=True)
@@ -43,6 +57,7 @@ class Draft:
     usage: dict[str, list[int]] = field(default_factory=dict)
     inline_id: bytes = b""
     inline: tuple[bytes, ...] = ()
+    releases: int = 0
 
     def get(self, table: str, key: bytes) -> bytes | None:
         found = self.rows.get((table, key), self)
@@ -92,6 +107,19 @@ class Draft:
             raise InternalFault("a record refers to an extent that is not its own", row=row.hex())
         freed = msgspec.structs.replace(extent, freed_seq=self.order, freed_ns=self.now_ns)
         self.put("extents", row, freed)
+
+    def leave(self, parts: Sequence[msgspec.Raw]) -> None:
+        """The payloads of parts (encoded ``PartRecord``) are not referred to any more, and freed by later operations (D4)."""
+        for at in range(0, len(parts), RELEASE_PAYLOADS_MAX):
+            self._leave(_RawRelease(tuple(parts[at : at + RELEASE_PAYLOADS_MAX])))
+
+    def leave_parts(self, upload_id: bytes) -> None:
+        """The upload of these parts is gone: their rows and payloads are by later operations (D4)."""
+        self._leave(ReleaseRecord(bucket_id=self.bucket_id, upload_id=upload_id))
+
+    def _leave(self, record: ReleaseRecord | _RawRelease) -> None:
+        self.put("undo", keys.release_row(self.order, self.releases), record)
+        self.releases += 1
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -21,10 +21,10 @@ from ...domain.errors import (
     NoSuchUpload,
 )
 from .. import keys, queries
-from ..proposals import AbortUpload, CompleteUpload, CreateUpload, Done, PutPart
-from ..records import Manifest, ObjectRecord, PartRecord, UploadRecord
+from ..proposals import AbortUpload, CompleteUpload, CreateUpload, Done, PutPart, Release
+from ..records import Manifest, ObjectRecord, PartRecord, ReleaseRecord, UploadRecord
 from ..rows import open_row
-from .draft import UPLOAD_SIZE, UPLOADS, Draft
+from .draft import RELEASE_PAYLOADS_MAX, UPLOAD_SIZE, UPLOADS, Draft
 from .locks import check_new
 from .objects import bucket_of, check_conditions, install
 from .versions import Versions, new_version_id
@@ -83,7 +83,12 @@ def abort_upload(draft: Draft, proposal: AbortUpload) -> Done:
     if upload is None:
         raise NoSuchUpload()
     parts = list(queries.parts(draft.view, draft.bucket_id, proposal.upload_id))
-    _close(draft, proposal.key, upload, parts, frozenset())
+    if len(parts) <= RELEASE_PAYLOADS_MAX:
+        _close(draft, proposal.key, upload, parts, frozenset())
+    else:
+        draft.count(upload.template.storage_class, UPLOAD_SIZE, -sum(part.size for part in parts))
+        _close(draft, proposal.key, upload, [], frozenset())
+        draft.leave_parts(upload.upload_id)
     return Done(seq=draft.order, existed=True)
 
 
@@ -97,6 +102,24 @@ def _close(draft: Draft, key: bytes, upload: UploadRecord, parts: list[PartRecor
             draft.free(part.data)
     draft.drop("uploads", keys.upload_row(keys.row_key(bucket_id, key), upload.upload_id))
     draft.count(storage_class, UPLOADS, -1)
+
+
+def release(draft: Draft, proposal: Release) -> Done:
+    """Idempotent; of a row that is gone nothing is left."""
+    value = draft.get("undo", proposal.row)
+    if value is None or not keys.is_release(proposal.row):
+        return Done(seq=draft.order)
+    record = open_row(proposal.row, value, ReleaseRecord)
+    for part in record.parts:
+        draft.free(part.data)
+    found = queries.parts(draft.view, record.bucket_id, record.upload_id) if record.upload_id else iter(())
+    parts = list(itertools.islice(found, RELEASE_PAYLOADS_MAX))
+    for part in parts:
+        draft.drop("parts", keys.part_row(record.bucket_id, record.upload_id, part.number))
+        draft.free(part.data)
+    if len(parts) < RELEASE_PAYLOADS_MAX:
+        draft.drop("undo", proposal.row)
+    return Done(seq=draft.order, existed=True)
 
 
 def complete_upload(draft: Draft, proposal: CompleteUpload) -> Done:
