@@ -15,6 +15,10 @@ from .refusals import RenderError, render_plain_error
 from .reply_head import HeadWriter
 
 
+#: How long an idle connection outlives the order to drain.
+LINGER_S = 0.25
+
+
 class Shell:
     """Handler, pools, limits and the set of open connections.
 
@@ -82,9 +86,14 @@ class Shell:
     async def drain(self, timeout_s: float) -> int:
         """Let requests under way end, close the rest; cut what is left after ``timeout_s`` seconds.
 
+        A client may be about to send on a connection that counts as idle, and cannot know that it is to be closed
+        (RFC 9112 §9.5): for a moment it is answered still, and told.
+
         :returns: the number of connections cut
         """
         self.draining = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), min(LINGER_S, timeout_s))
         for connection in list(self.connections):
             connection.close_if_idle()
         with suppress(TimeoutError):

@@ -275,7 +275,7 @@ def test_policies_without_statements_go_and_those_built_in_stay(root: AdminWire)
 
 
 def test_each_account_exports_and_imports_its_own(root: AdminWire) -> None:
-    name = f"tenant-{next(_numbers)}"
+    name = f"cluster-tenant-{next(_numbers)}"
     wanted = {"name": name, "accessKey": f"{name}-root", "secretKey": SECRET}
     assert root.ask("PUT add-account", wanted, sealed=True).status == 200
     tenant = AdminWire(root.server, f"{name}-root", SECRET)
@@ -352,7 +352,7 @@ def test_what_a_bucket_cannot_have_is_told(root: AdminWire, s3: Any, bucket: str
 
 
 def test_bucket_settings_are_the_account_s_own(root: AdminWire, s3: Any, bucket: str) -> None:
-    name = f"tenant-{next(_numbers)}"
+    name = f"cluster-tenant-{next(_numbers)}"
     wanted = {"name": name, "accessKey": f"{name}-root", "secretKey": SECRET}
     assert root.ask("PUT add-account", wanted, sealed=True).status == 200
     tenant = AdminWire(root.server, f"{name}-root", SECRET)
