@@ -475,6 +475,7 @@ def test_a_server_is_restarted_while_it_is_frozen(own: Server, own_tool: Tool) -
 
 
 def test_service_calls_tell_what_they_do(own: Server) -> None:
+    """A28: an update from an address of the caller's choice is none."""
     root, before = AdminWire(own), own.worker_pids()
     told = root.ask("POST service", action="restart", type="2", **{"dry-run": "true"}).json
     assert (told["action"], told["dryRun"], len(told["results"])) == ("restart", True, 1)

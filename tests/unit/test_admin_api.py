@@ -306,6 +306,16 @@ def test_a_stop_is_asked_for_once_and_not_by_a_dry_run(admin: Admin) -> None:
     assert admin.ask("POST service", who="alice", action="stop").code == "AccessDenied"
 
 
+def test_a_heal_runs_while_a_drive_lacks_shards(admin: Admin) -> None:
+    token = admin.ask("POST heal/", {"recursive": True, "dryRun": True}).json["clientToken"]
+    status = admin.ask("POST heal/", clientToken=token).json
+    assert (status["summary"], status["detail"], status["items"]) == ("running", "Being healed: /data2", [])
+    assert (status["settings"]["recursive"], status["settings"]["dryRun"]) == (True, True)
+    assert admin.ask("POST heal/b", clientToken=token).code == "XMinioHealInvalidClientToken"
+    admin.user("alice", admin.policy("informed", "admin:ServerInfo"))
+    assert admin.ask("POST heal/", who="alice", clientToken=token).code == "AccessDenied"
+
+
 def test_what_is_not_enabled_says_so(admin: Admin) -> None:
     assert (admin.ask("GET idp/ldap/policy-entities").status, admin.ask("GET idp/ldap/policy-entities").code) == (
         501,
