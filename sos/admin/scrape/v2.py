@@ -117,7 +117,6 @@ def _requests(page: Page, figures: Figures) -> None:
     page.counter(f"{name}_canceled_total", "Requests whose client left", each("canceled"))
     page.gauge(f"{name}_inflight_total", "Requests under way", each("under_way"))
     page.gauge(f"{name}_incoming_total", "Requests under way", sum(tally.under_way for tally in tallies.values()))
-    page.gauge(f"{name}_waiting_total", "Requests that wait for their turn: none ever does", 0)
     received = sum(tally.received for tally in tallies.values())
     page.counter("minio_s3_traffic_received_bytes", "Bytes of request bodies", received)
     page.counter("minio_s3_traffic_sent_bytes", "Bytes of reply bodies", sum(t.sent for t in tallies.values()))

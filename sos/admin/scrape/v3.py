@@ -43,7 +43,6 @@ async def api_requests(asked: Asked) -> None:
     )
     page.gauge(f"{name}_inflight_total", "Requests under way", [(by, t.under_way) for by, t in each if t.under_way])
     page.gauge(f"{name}_incoming_total", "Requests under way", [(S3, sum(t.under_way for _, t in each))])
-    page.gauge(f"{name}_waiting_total", "Requests that wait for their turn: none ever does", [(S3, 0)])
     page.counter(f"{name}_traffic_sent_bytes", "Bytes of reply bodies", [(S3, sum(t.sent for _, t in each))])
     page.counter(f"{name}_traffic_received_bytes", "Bytes of request bodies", [(S3, sum(t.received for _, t in each))])
     times = [sample for by, t in each if t.requests for sample in distribution(by, t.first)]
