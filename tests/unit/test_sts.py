@@ -24,6 +24,7 @@ from sos.services.identity.sts import Sts, Wanted
 from sos.services.identity.sts_errors import BadCertificate, InsecureConnection, InvalidParameter, NotAllowed
 from tests.kit.authority import Authority
 from tests.kit.identities import MAIN, World, run
+from tests.kit.identity_audit import audit
 
 URL = "https://provider.test/.well-known/openid-configuration"
 GOOD = {"config_url": URL, "client_id": "client", "client_secret": "secret"}
@@ -242,6 +243,23 @@ def test_a_user_of_the_name_of_a_foreign_one_shares_nothing_with_it() -> None:
     run(world.identity.users.remove(MAIN, name))
     again = world.identity.directory.find(made.access_key)
     assert again is None or again.principal.policy_names == ("readonly",)
+
+
+def test_sessions_of_users_who_come_once_do_not_pile_up() -> None:
+    """Each job of a builder is a user of its own at some providers."""
+    world = World()
+    sts = service(world)
+
+    def come(times: int) -> None:
+        for number in range(times):
+            name = parent_name(f"job-{world.now_ns}-{number}", "https://provider.test")
+            run(sts.issue(Parent(MAIN, name, "openid:_", {}, ("readonly",)), Wanted(), 900))
+
+    come(200)
+    world.now_ns += 1000 * 10**9
+    come(100)
+    assert len(world.system.rows(b"iam/child/")) < 200
+    audit(world.system.view)
 
 
 def test_what_a_provider_vouched_for_is_not_in_the_token() -> None:

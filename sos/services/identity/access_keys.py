@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,6 +28,8 @@ from .users import child_of, require_account, require_user
 
 #: Siblings looked at, for expired ones to drop, whenever a key is made.
 SWEPT = 16
+#: Where looking begins: keys, and parents from providers, begin with any of these alike.
+_PLACES = ("", *string.ascii_letters, *string.digits, "-", "_", "custom:", "tls:")
 
 ClaimValue = str | int | list[str]
 
@@ -306,13 +309,14 @@ class AccessKeys:
         self._sweep(change, record.account, record.parent)
 
     def _sweep(self, change: Change, account: str, parent: str) -> None:
-        """Drop some expired siblings, from a random place on: so their number stays bounded without a job for it."""
-        prefix = iam.children_of(account, parent)
-        start = secrets.choice("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ").encode()
-        for _, (name, document) in zip(range(SWEPT), scan(change.snapshot, prefix, start), strict=False):
-            if self._expired(iam.decode(document, ChildRecord).expires_ns):
-                change.drop(prefix + name)
-                change.drop(iam.key_row(name.decode()))
+        """Drop some expired keys, siblings and any of the account, from random places on: so their number stays bounded
+        without a job for it, also where each parent comes only once."""
+        for prefix in (iam.children_of(account, parent), iam.all_children_of(account)):
+            start = secrets.choice(_PLACES).encode()
+            for _, (rest, document) in zip(range(SWEPT), scan(change.snapshot, prefix, start), strict=False):
+                if self._expired(iam.decode(document, ChildRecord).expires_ns):
+                    change.drop(prefix + rest)
+                    change.drop(iam.key_row(rest.rpartition(b"\0")[2].decode()))
 
 
 def session_token(claims: Mapping[str, ClaimValue], keyring: Keyring) -> str:
