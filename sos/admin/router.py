@@ -11,6 +11,7 @@ from ..domain.errors import UnknownCall, UnsupportedCall
 from .operations import OPERATIONS, Operation
 
 PREFIX, KMS = b"/minio/", b"/minio/kms/"
+VERSION = "v3"
 _VARIABLE = re.compile(r"\{(\w+)(\*?)\}")
 
 
@@ -44,4 +45,15 @@ def route(method: str, path: bytes, query: Mapping[str, list[str]]) -> Route:
     for row, pattern in _PATTERNS:
         if row.method == method and (found := pattern.fullmatch(text)) and all(name in query for name in row.query):
             return Route(row, found.groupdict())
-    raise UnsupportedCall() if path.startswith(KMS) else UnknownCall()
+    if path.startswith(KMS):
+        shown = path.decode("utf-8", "replace")
+        raise UnsupportedCall(f"An unsupported API call for method: {method} at '{shown}'")
+    raise UnknownCall(_mismatch(text))
+
+
+def _mismatch(text: str) -> str:
+    """Why there is no such call: clients of other versions read it."""
+    version = text.removeprefix("admin/").partition("/")[0]
+    if version == VERSION:
+        return "This 'admin' API is not supported by this server."
+    return f"Server expects client requests with 'admin' API version '{VERSION}', found '{version[:16]}'."

@@ -167,6 +167,10 @@ class NoSuchAccessKey(StoreError):
     """No service account or temporary account of this access key."""
 
 
+class NoSuchServiceAccount(NoSuchAccessKey):
+    """No service account of this access key, where only one would do."""
+
+
 class NoSuchAccount(StoreError): ...
 
 

@@ -95,6 +95,7 @@ class Code(Enum):
     MalformedDate = 400, "Invalid date format header, expected to be in ISO8601, RFC1123 or RFC1123Z time format."
     MalformedPOSTRequest = 400, "The body of your POST request is not well-formed multipart/form-data."
     MalformedPolicy = 400, "Policy has invalid resource."
+    PolicyInvalidName = 400, "Policy name may not contain comma"
     PolicyTooLarge = 400, "Policy exceeds the maximum allowed document size."
     MalformedTrailerError = 400, "The request contained trailing data that was not well-formed."
     MalformedXML = (
@@ -235,6 +236,7 @@ KINDS: dict[str, Code] = {
 }
 """Kind of a missing configuration → code."""
 
+SERVICE_ACCOUNT = "The specified service account is not found (Specified service account does not exist)"
 WORM = "Object is WORM protected and cannot be overwritten"  # mc compares this text
 
 CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
@@ -253,6 +255,7 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.ConditionalConflict: (Code.ConditionalRequestConflict, ""),
     domain.ObjectLocked: (Code.InvalidRequest, WORM),
     domain.QuotaExceeded: (Code.XMinioAdminBucketQuotaExceeded, ""),
+    domain.QuotaUngranted: (Code.ServerBusy, ""),
     domain.InvalidRange: (Code.InvalidRange, ""),
     domain.InvalidPartNumber: (Code.InvalidPartNumber, ""),
     domain.InvalidArgument: (Code.InvalidArgument, ""),
@@ -267,20 +270,21 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.MalformedPolicy: (Code.MalformedPolicy, ""),
     domain.PolicyTooLarge: (Code.PolicyTooLarge, ""),
     domain.NotImplementedHere: (Code.NotImplemented, ""),
-    domain.NoSuchUser: (Code.XMinioAdminNoSuchUser, ""),
-    domain.NoSuchGroup: (Code.XMinioAdminNoSuchGroup, ""),
-    domain.NoSuchPolicy: (Code.XMinioAdminNoSuchPolicy, ""),
+    domain.NoSuchUser: (Code.XMinioAdminNoSuchUser, "Specified user does not exist"),
+    domain.NoSuchGroup: (Code.XMinioAdminNoSuchGroup, "Specified group does not exist"),
+    domain.NoSuchPolicy: (Code.XMinioAdminNoSuchPolicy, "Specified canned policy does not exist"),
     domain.NoSuchAccessKey: (Code.XMinioAdminNoSuchAccessKey, ""),
+    domain.NoSuchServiceAccount: (Code.XMinioInvalidIAMCredentials, SERVICE_ACCOUNT),
     domain.NoSuchAccount: (Code.XMinioAdminNoSuchAccount, ""),
     domain.AccountExists: (Code.XMinioAdminAccountExists, ""),
     domain.AccountNotEmpty: (Code.XMinioAdminAccountNotEmpty, ""),
     domain.PolicyInUse: (Code.XMinioIAMPolicyInUse, ""),
     domain.PolicyUnchanged: (Code.XMinioAdminPolicyChangeAlreadyApplied, ""),
-    domain.GroupNotEmpty: (Code.XMinioAdminGroupNotEmpty, ""),
+    domain.GroupNotEmpty: (Code.XMinioAdminGroupNotEmpty, "Specified group is not empty - cannot remove it"),
     domain.InvalidAccessKey: (Code.XMinioAdminInvalidAccessKey, ""),
     domain.InvalidSecretKey: (Code.XMinioAdminInvalidSecretKey, ""),
     domain.InvalidGroupName: (Code.XMinioInvalidGroupName, ""),
-    domain.InvalidPolicyName: (Code.XMinioMalformedIAMPolicy, ""),
+    domain.InvalidPolicyName: (Code.PolicyInvalidName, ""),
     domain.SessionPolicyTooLarge: (Code.XMinioIAMServiceAccountSessionPolicyTooLarge, ""),
     domain.CredentialsTaken: (Code.XMinioInvalidIAMCredentials, ""),
     domain.ServiceAccountNotAllowed: (Code.XMinioIAMServiceAccountNotAllowed, ""),
@@ -334,6 +338,22 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.BadRow: (Code.InternalError, ""),
 }
 """Every class of the domain's error tree → (code, message; empty = the code's own)."""
+
+REASONED = frozenset(
+    {
+        Code.XMinioAdminNoSuchUser,
+        Code.XMinioAdminNoSuchGroup,
+        Code.XMinioAdminNoSuchPolicy,
+        Code.XMinioAdminGroupNotEmpty,
+        Code.XMinioAdminInvalidAccessKey,
+        Code.XMinioAdminInvalidSecretKey,
+        Code.XMinioInvalidGroupName,
+    }
+)
+"""Codes whose standard message is shown with the reason in parentheses after it: scripts compare the whole text."""
+
+STATUSES: dict[type[domain.StoreError], int] = {domain.NoSuchServiceAccount: 404}
+"""Where the status is not that of the code."""
 
 ADMIN_CODES = {Code.MalformedPolicy: Code.XMinioMalformedIAMPolicy}
 """What is called otherwise in the admin API."""
@@ -414,7 +434,10 @@ def _describe_domain(error: domain.StoreError) -> Failure:
     if code in PRIVATE:
         LOG.error("%s: %s %s", error.name, error.message, error.detail, exc_info=code is Code.InternalError)
         return Failure(code, code.message, {}, code.status)
-    return Failure(code, error.message or message or code.message, error.detail, code.status)
+    text = error.message or message
+    if text and code in REASONED and not text.startswith(code.message):
+        text = f"{code.message} ({text})"
+    return Failure(code, text or code.message, error.detail, STATUSES.get(type(error), code.status))
 
 
 def fields(failure: Failure, place: Place) -> list[tuple[str, str]]:

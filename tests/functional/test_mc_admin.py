@@ -227,7 +227,7 @@ def test_service_accounts_live_and_die(
     assert refusal(theirs.get_object, Bucket=bucket, Key="key") == (403, "SignatureDoesNotMatch")
     ask("admin", "user", "svcacct", "rm", "sos", key)
     assert refusal(theirs.get_object, Bucket=bucket, Key="key") == (403, "InvalidAccessKeyId")
-    assert fail("admin", "user", "svcacct", "info", "sos", key) == "XMinioAdminNoSuchAccessKey"
+    assert fail("admin", "user", "svcacct", "info", "sos", key) == "XMinioInvalidIAMCredentials"
 
 
 def test_users_manage_their_own_keys_alone(server: Server, user: str, ask: Ask, fail: Ask) -> None:
@@ -246,7 +246,7 @@ def test_users_manage_their_own_keys_alone(server: Server, user: str, ask: Ask, 
     assert roots in [key["accessKey"] for one in every if one["user"] == USER for key in one["svcaccs"]]
     ask("admin", "accesskey", "rm", "hers", made["accessKey"])
     ask("admin", "accesskey", "rm", "sos", roots)
-    assert fail("admin", "accesskey", "rm", "sos", roots) == "XMinioAdminNoSuchAccessKey"
+    assert fail("admin", "accesskey", "rm", "sos", roots) == "XMinioInvalidIAMCredentials"
 
 
 # -- the server --------------------------------------------------------------------------------------------

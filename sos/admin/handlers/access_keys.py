@@ -12,7 +12,15 @@ from typing import Any
 
 import msgspec
 
-from ...domain.errors import AccessDenied, InvalidArgument, InvalidRequest, NoSuchAccessKey, NoSuchUser, UnknownCall
+from ...domain.errors import (
+    AccessDenied,
+    InvalidArgument,
+    InvalidRequest,
+    NoSuchAccessKey,
+    NoSuchServiceAccount,
+    NoSuchUser,
+    UnknownCall,
+)
 from ...domain.policy.builtin import builtin_json
 from ...domain.policy.document import VERSION
 from ...http.message import Reply
@@ -124,7 +132,11 @@ async def update(call: Call) -> Reply:
 
 
 async def remove(call: Call) -> Reply:
-    record = await _service(call, "admin:RemoveServiceAccount")
+    try:
+        record = await _service(call, "admin:RemoveServiceAccount")
+    except NoSuchServiceAccount:
+        # without the reason that all other calls give in parentheses
+        raise NoSuchServiceAccount("The specified service account is not found") from None
     await call.services.identity.access_keys.remove(record.access_key)
     return done(204)
 
@@ -193,12 +205,14 @@ async def _service(call: Call, action: str, *, change: bool = False) -> KeyRecor
 async def _key(call: Call, kind: KeyKind | None, action: str, name: str = "", *, change: bool = False) -> KeyRecord:
     """A key, once the caller may do something with it; who may not does not learn whether there is one.
 
-    :raises NoSuchAccessKey, AccessDenied
+    :raises NoSuchAccessKey, NoSuchServiceAccount, AccessDenied
     """
     try:
         record = await call.services.identity.access_keys.get(name or call.get("accessKey"), kind)
     except NoSuchAccessKey:
         await call.require(action)
+        if kind is KeyKind.SERVICE:
+            raise NoSuchServiceAccount() from None
         raise
     own = record.account == call.account and record.parent == call.user
     if change and call.who.sessions:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
 
-from ...domain.errors import BadDocument, InvalidRequest, NoSuchUser, UnknownCall
+from ...domain.errors import BadDocument, InvalidRequest, NoSuchPolicy, NoSuchUser, UnknownCall
 from ...http.message import Reply
 from ...meta.iam import GroupRecord, PolicyRecord, UserRecord
 from ...services.identity.policies import Target
@@ -45,7 +46,9 @@ async def list_all(call: Call) -> Reply:
 
 
 async def remove(call: Call) -> Reply:
-    await call.services.identity.policies.remove(call.account, call.get("name"))
+    """A success where there is none, too, as clients expect it."""
+    with contextlib.suppress(NoSuchPolicy):
+        await call.services.identity.policies.remove(call.account, call.get("name"))
     return done()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ...domain.errors import BadDocument, CredentialsTaken, InvalidRequest
+from ...domain.errors import BadDocument, CredentialsTaken, InvalidAdminArgument, InvalidRequest
 from ...http.message import Reply
 from ...meta.iam import ROOT_ACCOUNT, UserRecord
 from .. import moments
@@ -26,7 +26,7 @@ async def add(call: Call) -> Reply:
     own = bool(call.user) and name == call.who.access_key == call.user
     await call.require("admin:CreateUser", own=own)
     if name == call.services.identity.accounts.root().root_key:
-        raise CredentialsTaken("User is not allowed to be same as admin access key")
+        raise CredentialsTaken("Credential is not allowed to be same as admin access key")
     wanted = await call.sealed_document(NewUser)
     await call.services.identity.users.put(call.account, name, wanted.secret_key, enabled(wanted.status or "enabled"))
     return done()
@@ -35,7 +35,7 @@ async def add(call: Call) -> Reply:
 async def set_status(call: Call) -> Reply:
     name = call.get("accessKey")
     if call.names_self(name):
-        raise InvalidRequest("Nobody can change the status of its own.")
+        raise InvalidAdminArgument("Nobody can change the status of its own.")
     await call.services.identity.users.set_enabled(call.account, name, call.status())
     return done()
 

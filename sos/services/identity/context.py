@@ -43,5 +43,7 @@ class Realm:
 
     def require_free(self, change: Change, access_key: str) -> None:
         """:raises CredentialsTaken: the access key is root's or anybody's"""
-        if access_key == self.root_user or change.document(iam.key_row(access_key)) is not None:
-            raise CredentialsTaken()
+        if access_key == self.root_user:
+            raise CredentialsTaken("Credential is not allowed to be same as admin access key")
+        if change.document(iam.key_row(access_key)) is not None:
+            raise CredentialsTaken("The access key is taken by another user or service account.")

@@ -29,6 +29,9 @@ SESSION_POLICY_BYTES_MAX = 2048
 SERVICE_POLICY_BYTES_MAX = 20 * 1024
 
 RESERVED = frozenset("=,")
+# the texts are MinIO's, and scripts compare them; users may have longer keys
+ACCESS_KEY_LENGTH = "access key length should be between 3 and 20"
+SECRET_LENGTH = "secret key length should be between 8 and 40"
 _SERVICE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _KEY_LETTERS = string.ascii_uppercase + string.digits
 _SECRET_LETTERS = string.ascii_letters + string.digits
@@ -40,21 +43,27 @@ def _named(name: str, bytes_max: int = NAME_BYTES_MAX) -> bool:
 
 def check_user(name: str) -> None:
     """The name of a user, which is its access key. :raises InvalidAccessKey:"""
-    if len(name) < ACCESS_KEY_CHARS_MIN or not _named(name) or RESERVED.intersection(name):
-        raise InvalidAccessKey()
+    if len(name) < ACCESS_KEY_CHARS_MIN:
+        raise InvalidAccessKey(ACCESS_KEY_LENGTH)
+    if RESERVED.intersection(name):
+        raise InvalidAccessKey("access key contains one of reserved characters '=' or ','")
+    if not _named(name):
+        raise InvalidAccessKey(f"access keys are {NAME_BYTES_MAX} printable bytes at most, without blanks around them")
 
 
 def check_secret(secret: str) -> None:
     """:raises InvalidSecretKey:"""
-    if not SECRET_CHARS_MIN <= len(secret) <= SECRET_CHARS_MAX or not secret.isprintable():
-        raise InvalidSecretKey()
+    if len(secret) < SECRET_CHARS_MIN:
+        raise InvalidSecretKey(SECRET_LENGTH)
+    if len(secret) > SECRET_CHARS_MAX or not secret.isprintable():
+        raise InvalidSecretKey(f"secret keys are {SECRET_CHARS_MAX} printable characters at most")
 
 
 def check_service_key(access_key: str, secret: str) -> None:
     """The keys of a service account. :raises InvalidAccessKey, InvalidSecretKey"""
     check_user(access_key)
     if len(access_key) > SERVICE_KEY_CHARS_MAX:
-        raise InvalidAccessKey("access key length should be between 3 and 20")
+        raise InvalidAccessKey(ACCESS_KEY_LENGTH)
     check_service_secret(secret)
 
 
@@ -62,7 +71,7 @@ def check_service_secret(secret: str) -> None:
     """:raises InvalidSecretKey:"""
     check_secret(secret)
     if len(secret) > SERVICE_SECRET_CHARS_MAX:
-        raise InvalidSecretKey("secret key length should be between 8 and 40")
+        raise InvalidSecretKey(SECRET_LENGTH)
 
 
 def check_service_texts(name: str, description: str) -> None:
@@ -86,14 +95,18 @@ def check_service_expiry(expires_ns: int, now_ns: int) -> None:
 
 def check_group(name: str) -> None:
     """:raises InvalidGroupName:"""
-    if not _named(name) or RESERVED.intersection(name):
-        raise InvalidGroupName()
+    if RESERVED.intersection(name):
+        raise InvalidGroupName("Group name contains reserved characters '=' or ','")
+    if not _named(name):
+        raise InvalidGroupName(f"Group names are {NAME_BYTES_MAX} printable bytes at most, without blanks around them")
 
 
 def check_policy_name(name: str) -> None:
     """:raises InvalidPolicyName:"""
-    if not _named(name, POLICY_NAME_BYTES_MAX) or "," in name:
-        raise InvalidPolicyName("The policy name is invalid: 1 to 128 bytes, no commas, no blanks around it.")
+    if "," in name:
+        raise InvalidPolicyName()
+    if not _named(name, POLICY_NAME_BYTES_MAX):
+        raise InvalidPolicyName("Policy names are 1 to 128 printable bytes, without blanks around them.")
 
 
 def check_external(name: str) -> None:
