@@ -259,6 +259,22 @@ def test_claims_are_conditions_and_variables(
     assert user.code("DELETE", f"/{bucket}/{uid}/file") == "AccessDenied"
 
 
+def test_no_way_of_typing_a_name_evades_a_policy(
+    slapd: Slapd, server: Server, admin: AdminWire, bucket: str, uid: str
+) -> None:
+    """The directory takes other cases and blanks for the same name; policies do not."""
+    slapd.user(uid, "right")
+    denial = policy(
+        admin, f"not-{uid}", Effect="Deny", Action=["s3:GetObject"], Resource=["arn:aws:s3:::*"],
+        Condition={"StringEquals": {"ldap:username": uid}},
+    )  # fmt: skip
+    attach(admin, "readwrite", denial, user=uid)
+    for typed in (uid, uid.upper(), f"  {uid} "):
+        user = User(server, typed, "right")
+        assert user.code("GET", f"/{bucket}/key") == "AccessDenied"
+        assert user.code("PUT", f"/{bucket}/typed") == ""
+
+
 def test_a_name_that_begins_like_another_is_another(
     slapd: Slapd, server: Server, admin: AdminWire, bucket: str, wire: Client, uid: str
 ) -> None:

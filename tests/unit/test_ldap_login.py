@@ -36,7 +36,7 @@ class FakeLdap:
     async def policies_of(self, person: Person) -> tuple[str, ...]:
         return self.policies
 
-    def parent(self, person: Person, username: str) -> Parent:
+    def parent(self, person: Person) -> Parent:
         return Parent("0", person.entry.dn, "ldap")
 
 

@@ -101,5 +101,35 @@ def test_placeholders_are_filled_once() -> None:
     assert names.filled("(|(uid=%s)(member=%d))", "%d", "cn=%s") == r"(|(uid=\25d)(member=cn\3d\25s))"
 
 
+@pytest.mark.parametrize(
+    ("pattern", "attributes"),
+    [
+        ("(uid=%s)", ("uid",)),
+        ("(&(objectClass=user)(|(sAMAccountName=%s)(mail = %s))(!(locked=TRUE)))", ("sAMAccountName", "mail")),
+        ("(cn=*%s*)", ()),
+        ("(|(uid=%s)(uid=%s))", ("uid",)),
+    ],
+)
+def test_what_names_are_compared_with(pattern: str, attributes: tuple[str, ...]) -> None:
+    assert names.login_attributes(pattern) == attributes
+
+
+@pytest.mark.parametrize(
+    ("typed", "values", "spelled"),
+    [
+        ("jane", ["jane"], "jane"),
+        ("JANE", ["jane"], "jane"),
+        (" jane  doe ", ["jdoe", "Jane Doe"], "Jane Doe"),
+        ("ja\u200bne\u00ad", ["jane"], "jane"),
+        ("ｊａｎｅ", ["jane"], "jane"),
+        ("STRASSE", ["straße"], "straße"),
+        ("jane", [], "jane"),
+        ("jane", ["joan"], None),
+    ],
+)
+def test_a_user_has_one_name_however_it_is_typed(typed: str, values: list[str], spelled: str | None) -> None:
+    assert names.login_name(typed, values) == spelled
+
+
 def test_a_filter_for_anybody() -> None:
     assert names.anybody("(&(uid=%s)(!(locked=TRUE)))") == "(&(uid=*)(!(locked=TRUE)))"

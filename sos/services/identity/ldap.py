@@ -219,20 +219,17 @@ class Ldap:
             raise NoSuchUser("Specified user does not exist on LDAP server")
         if not await self.policies_of(person):
             raise NoSuchUser(f"No policy set for user `{person.entry.actual}` or any of their groups")
-        return self.parent(person, username)
+        return self.parent(person)
 
-    def parent(self, person: Person, username: str) -> Parent:
-        """Whom keys of a user belong to.
-
-        :param username: that it logs in with
-        :raises InvalidArgument: its distinguished name is too long
-        """
+    def parent(self, person: Person) -> Parent:
+        """Whom keys of a user belong to. :raises InvalidArgument: its distinguished name is too long"""
         rules.check_external(person.entry.dn)
-        claims: dict[str, ClaimValue] = {USER: person.entry.dn, USERNAME: username}
+        claims: dict[str, ClaimValue] = {USER: person.entry.dn, USERNAME: person.username}
         left = ATTRIBUTES_BYTES_MAX
-        for name, values in person.entry.attributes.items():
+        for name in self.settings.attributes:
+            values = person.entry.attributes.get(name, ())
             left -= sum(len(value.encode()) for value in values)
-            if left >= 0:
+            if values and left >= 0:
                 claims[ATTRIBUTE + name] = list(values)
         return Parent(ROOT_ACCOUNT, person.entry.dn, PROVIDER, claims, groups=person.groups)
 

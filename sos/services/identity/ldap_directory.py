@@ -33,11 +33,13 @@ class AmbiguousUser(Unreachable):
 class Person:
     """A user of the directory.
 
+    :param username: that it logs in with, as the directory spells it; empty where it was named otherwise
     :param groups: names of its groups in the one spelling, sorted
     :param grouped: False: they can only be found by the name that it logs in with, which was not given
     """
 
     entry: Entry
+    username: str = ""
     groups: tuple[str, ...] = ()
     grouped: bool = True
 
@@ -64,12 +66,12 @@ class LdapDirectory:
             return None
 
         def ask(session: Session) -> Person | None:
-            entry = self._user(session, username)
-            if entry is None:
+            found = self._user(session, username)
+            if found is None:
                 return None
-            person = self._person(session, username, entry)
+            person = self._person(session, *found)
             # last: the lookup account is not bound any more then
-            return person if session.proves(entry.actual, password) else None
+            return person if session.proves(person.entry.actual, password) else None
 
         return self._ask(ask, by)
 
@@ -77,15 +79,15 @@ class LdapDirectory:
 
     def user(self, name: str, by: float) -> Entry | None:
         """A user by the name that it logs in with, or by its distinguished name. :raises Unreachable:"""
-        return self._ask(lambda session: self._any_user(session, name), by)
+        found = self._ask(lambda session: self._any_user(session, name), by)
+        return found[0] if found is not None else None
 
     def person(self, name: str, by: float) -> Person | None:
         """As :meth:`user`, with its groups as far as they can be found without the name that it logs in with."""
 
         def ask(session: Session) -> Person | None:
-            entry = self._any_user(session, name)
-            username = "" if names.is_name(name) else name
-            return self._person(session, username, entry) if entry is not None else None
+            found = self._any_user(session, name)
+            return self._person(session, *found) if found is not None else None
 
         return self._ask(ask, by)
 
@@ -100,37 +102,44 @@ class LdapDirectory:
 
         return self._ask(ask, by)
 
-    def _any_user(self, session: Session, name: str) -> Entry | None:
+    def _any_user(self, session: Session, name: str) -> tuple[Entry, str] | None:
         if not sane(name, "-"):
             return None
         if not names.is_name(name):
             return self._user(session, name)
         entry = session.find(name, attributes=self.settings.attributes)
-        return entry if entry is not None and names.under(entry.dn, self.settings.user_bases) else None
+        return (entry, "") if entry is not None and names.under(entry.dn, self.settings.user_bases) else None
 
-    def _user(self, session: Session, username: str) -> Entry | None:
+    def _user(self, session: Session, username: str) -> tuple[Entry, str] | None:
+        """The entry of a user, and the name that it logs in with."""
         found: list[Entry] = []
+        compared = names.login_attributes(self.settings.user_filter)
         filter_ = names.filled(self.settings.user_filter, username)
         for base in self.settings.user_bases:
             try:
-                found += session.search(base, "SUBTREE", filter_, 2, self.settings.attributes)
+                found += session.search(base, "SUBTREE", filter_, 2, (*compared, *self.settings.attributes))
             except TooMany:
                 raise AmbiguousUser("Multiple DNs found for a user - please fix the search filter") from None
         if len(found) > 1:
             raise AmbiguousUser("Multiple DNs found for a user - please fix the search filter")
-        return found[0] if found else None
+        if not found:
+            return None
+        spelled = names.login_name(
+            username, [value for name in compared for value in found[0].attributes.get(name, ())]
+        )
+        return (found[0], spelled) if spelled is not None else None
 
-    def _person(self, session: Session, username: str, entry: Entry) -> Person:
+    def _person(self, session: Session, entry: Entry, username: str) -> Person:
         settings = self.settings
         if "%s" in settings.group_filter and not username:
-            return Person(entry, grouped=False)
+            return Person(entry, username, grouped=False)
         found: set[str] = set()
         filter_ = names.filled(settings.group_filter, username, entry.actual)
         for base in settings.group_bases:
             found |= {one.dn for one in session.search(base, "SUBTREE", filter_, GROUPS_MAX)}
         if len(found) > GROUPS_MAX:
             raise TooMany(f"a user is in more than {GROUPS_MAX} groups")
-        return Person(entry, tuple(sorted(found)))
+        return Person(entry, username, tuple(sorted(found)))
 
     # -- whether it is still so ----------------------------------------------------------------------------
 
@@ -154,7 +163,7 @@ class LdapDirectory:
         entry = session.find(dn, names.anybody(settings.user_filter))
         if entry is None or not names.under(entry.dn, settings.user_bases):
             return None
-        return self._person(session, username, entry)
+        return self._person(session, entry, username)
 
     # -- whether it is configured rightly ------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class LdapLogin:
                 "rejecting this request"
             )
         try:
-            parent = self._ldap.parent(person, username)
+            parent = self._ldap.parent(person)
         except InvalidArgument as error:
             raise InvalidParameter(error.message) from None
         return await self._sts.issue(parent, wanted, seconds)

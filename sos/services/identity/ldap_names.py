@@ -8,6 +8,7 @@ The case of values stays as the directory has it: whether it matters is for the 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from ...domain.errors import InvalidArgument
@@ -23,6 +24,7 @@ Name = tuple[tuple[Part, ...], ...]
 _TYPE = re.compile(r" *([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*) *= *")
 _VALUE = re.compile(r'((?:\\[0-9A-Fa-f]{2}|\\[ "#+,;<=>\\]|[^\\"+,;<>\0])*)([+,]|\Z)')
 _ESCAPED = re.compile(rb'\\([0-9A-Fa-f]{2}|[ "#+,;<=>\\])')
+_COMPARED = re.compile(r"\(\s*([A-Za-z][A-Za-z0-9-]*)\s*=\s*%s\s*\)")
 _SPECIAL = frozenset('"+,;<>\\')
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
@@ -129,6 +131,31 @@ def filled(pattern: str, username: str, dn: str = "") -> str:
     """A filter with ``%s`` replaced by the name of a user and ``%d`` by its distinguished name."""
     values = {"%s": escape(username), "%d": escape(dn)}
     return re.sub("%[sd]", lambda found: values[found[0]], pattern)
+
+
+def login_attributes(pattern: str) -> tuple[str, ...]:
+    """Attributes that a filter compares with the name of a user and nothing else."""
+    return tuple(dict.fromkeys(_COMPARED.findall(pattern)))
+
+
+def login_name(typed: str, values: Sequence[str]) -> str | None:
+    """The name that a user logs in with as the directory spells it, whatever was typed: policies compare it to the letter.
+
+    :param values: of the attributes that it is compared with; none where they cannot be read
+    :return: None where it is like none of them
+    """
+    if not values:
+        return typed
+    wanted = _prepared(typed)
+    return next((value for value in values if _prepared(value) == wanted), None)
+
+
+def _prepared(text: str) -> str:
+    """As directories prepare texts to compare them (RFC 4518), and rather more."""
+    shown = (
+        char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) not in ("Cf", "Cc", "Mn")
+    )
+    return " ".join("".join(shown).casefold().split())
 
 
 def anybody(pattern: str) -> str:

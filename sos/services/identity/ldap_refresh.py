@@ -37,6 +37,7 @@ class LdapRefresh:
 
     async def run(self) -> None:
         """Until it is cancelled."""
+        self._ldap.enabled  # noqa: B018 - what is wrong with the configuration is told at the start
         while True:
             await asyncio.sleep(REFRESH_S)
             try:
