@@ -84,19 +84,25 @@ class BoardLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if os.getpid() != self._pid:
             return  # a child that was forked for something else: the ring has one writer
-        trace: list[str] = []
-        if record.exc_info:
-            trace = "".join(traceback.format_exception(*record.exc_info)).splitlines()[-TRACE_LINES_MAX:]
-        line = Kept(
-            int(record.created * 1e9),
-            record.levelname,
-            self._role,
-            record.name,
-            record.getMessage()[:MESSAGE_CHARS_MAX],
-            f"{record.module}.py:{record.lineno}",
-            [text[:500] for text in trace],
-        )
-        self._ring.append(_encode(line))
+        try:
+            self._ring.append(_encode(_kept(record, self._role)))
+        except Exception:  # noqa: BLE001 - as in every handler: what cannot be logged must not break what is logged
+            self.handleError(record)
+
+
+def _kept(record: logging.LogRecord, role: str) -> Kept:
+    trace: list[str] = []
+    if record.exc_info:
+        trace = "".join(traceback.format_exception(*record.exc_info)).splitlines()[-TRACE_LINES_MAX:]
+    return Kept(
+        int(record.created * 1e9),
+        record.levelname,
+        role,
+        record.name,
+        record.getMessage()[:MESSAGE_CHARS_MAX],
+        f"{record.module}.py:{record.lineno}",
+        [text[:500] for text in trace],
+    )
 
 
 def keep(ring: Ring, role: str) -> None:

@@ -23,7 +23,6 @@ _PARAMETERS = frozenset(
         "awsaccesskeyid",
         "clientgrantstoken",
         "ldappassword",
-        "policy",
         "token",
         "webidentityaccesstoken",
         "webidentityrefreshtoken",
@@ -78,9 +77,9 @@ def query(text: str) -> str:
 
 
 def _parameter(part: str) -> str:
-    name, mark, _ = part.partition("=")
+    name, _, value = part.partition("=")
     plain = _unescaped(name).lower()
-    if mark and plain not in _PLAIN and (plain in _PARAMETERS or any(word in plain for word in _SECRET_WORDS)):
+    if value and plain not in _PLAIN and (plain in _PARAMETERS or any(word in plain for word in _SECRET_WORDS)):
         return f"{name}={HIDDEN}"
     return part
 

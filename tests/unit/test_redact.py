@@ -72,3 +72,7 @@ def test_parameters_that_hold_secrets_are_hidden(name: str) -> None:
 def test_other_parameters_are_shown() -> None:
     for text in ("", "acl", "list-type=2&continuation-token=abc&prefix=%20x", "X-Amz-SignedHeaders=host", "uploadId=x"):
         assert query(text) == text
+
+
+def test_what_has_no_value_hides_nothing() -> None:
+    assert query("policy=&token=&X-Amz-Signature") == "policy=&token=&X-Amz-Signature"

@@ -76,9 +76,10 @@ async def _object(call: Call) -> Reply:
     autotune = call.switch("autotune")
     if autotune:
         lanes = max(LANES_START_MIN, min(lanes, sum(len(one.drives) for one in sets)))
-    observing = call.services.observing
-    test = observing.speed_test(call.get("bucket"), not call.switch("noclear"))
-    await test.__aenter__()
+    bucket = call.get("bucket")
+    if bucket:
+        await call.services.buckets.get(bucket)  # one that is not there is told before the reply begins
+    test = call.services.observing.speed_test(bucket, not call.switch("noclear"))
     return streamed(_rounds(call, test, sets, (size, lanes, seconds), autotune), DOCUMENTS)
 
 
@@ -88,7 +89,7 @@ async def _rounds(
     size, lanes, seconds = asked
     storage_class = call.get("storage-class") or "STANDARD"
     best, shown = 0.0, line(_result(call, sets, (0, 0), [], []) | {"version": "", "servers": 0, "disks": 0})
-    try:
+    async with test:
         while True:
             task = running(test.round(size, lanes, seconds, storage_class))
             async with contextlib.aclosing(waiting(task, shown)) as pieces:
@@ -101,8 +102,6 @@ async def _rounds(
             if not autotune or any(phase.error for phase in (*put, *got)) or speed <= best * (1 + GROWTH_MIN):
                 return
             best, lanes = speed, min(LANES_MAX, lanes + (lanes + 1) // 2)
-    finally:
-        await test.__aexit__(None, None, None)
 
 
 def _result(

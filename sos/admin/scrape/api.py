@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from urllib.parse import unquote
 
@@ -48,8 +49,8 @@ class Metrics:
         if name == "resource":
             await v2.resource(page, figures)
         else:
-            simple[name](page, figures)
-        return Reply(200, [TEXT], page.render())
+            await asyncio.to_thread(simple[name], page, figures)
+        return Reply(200, [TEXT], await asyncio.to_thread(page.render))
 
     async def _v3(self, path: str) -> Reply:
         parent, bucket = _bucket_of(path)
@@ -64,7 +65,7 @@ class Metrics:
         for name in wanted:
             if bucket or not name.startswith(BUCKET):
                 await v3.COLLECTORS[name](v3.Asked(figures, *pages, bucket))
-        return Reply(200, [TEXT], b"".join(page.render() for page in pages))
+        return Reply(200, [TEXT], b"".join([await asyncio.to_thread(page.render) for page in pages]))
 
 
 def _bucket_of(path: str) -> tuple[str, str]:
