@@ -31,14 +31,32 @@ class Asker:
         except FAULTS as error:
             raise Stop(self._what, error) from None
 
-    def json(self, call: str, body: Any = None, *, sealed: bool = False, opened: bool = False, **query: str) -> Any:
-        """The answer as JSON. :param body: sent as JSON"""
+    def json(
+        self,
+        call: str,
+        body: Any = None,
+        *,
+        kind: type = dict,
+        sealed: bool = False,
+        opened: bool = False,
+        **query: str,
+    ) -> Any:
+        """The answer as JSON.
+
+        :param body: sent as JSON
+        :param kind: what the answer must be; nothing at all is an empty one
+        """
         sent = None if body is None else json.dumps(body).encode()
         answer = self.ask(call, sent, sealed=sealed, opened=opened, **query)
         try:
-            return json.loads(answer) if answer else {}
+            found = json.loads(answer) if answer.strip() else kind()
         except ValueError:
-            raise Stop(self._what, Failure("The server's answer is no JSON document.")) from None
+            found = answer
+        # Go writes an empty list as null
+        found = kind() if found is None else found
+        if not isinstance(found, kind):
+            raise Stop(self._what, Failure("The server's answer is not one of the admin API."))
+        return found
 
 
 def document(path: str, what: str) -> bytes:

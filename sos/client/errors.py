@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
-from minio.error import InvalidResponseError, MinioAdminException, S3Error
+from minio.error import InvalidResponseError, MinioAdminException, S3Error, ServerError
 from urllib3 import exceptions as http
 
 TEXT_MAX = 300
@@ -45,7 +45,10 @@ class Cancelled(Exception):
 
 
 #: What talking to a server or to the file system raises.
-FAULTS = (Failure, S3Error, MinioAdminException, InvalidResponseError, http.HTTPError, OSError, ValueError)
+FAULTS = (
+    Failure, S3Error, ServerError, MinioAdminException, InvalidResponseError, ElementTree.ParseError, http.HTTPError,
+    OSError, ValueError,
+)  # fmt: skip
 
 
 def explain(error: BaseException) -> Failure:
@@ -58,7 +61,7 @@ def explain(error: BaseException) -> Failure:
         return _of_admin(error)
     if isinstance(error, http.HTTPError):
         return _of_http(error)
-    if isinstance(error, InvalidResponseError):
+    if isinstance(error, InvalidResponseError | ElementTree.ParseError):
         return Failure(f"The server's answer is not S3: {str(error)[:TEXT_MAX]}")
     if isinstance(error, OSError) and error.strerror:
         name = f" `{_name(error.filename)}`" if error.filename is not None else ""

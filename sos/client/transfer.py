@@ -62,11 +62,18 @@ class Metered:
     def __init__(self, source: Source, meter: Meter) -> None:
         self._source, self._meter = source, meter
 
-    def read(self, size: int = -1) -> bytes:
-        self._meter.check()
-        data = self._source.read(min(size, CHUNK_BYTES) if size >= 0 else CHUNK_BYTES)
-        self._meter.advance(len(data))
-        return data
+    def read(self, size: int) -> bytes:
+        """Less than asked for only at the end: the library joins what it gets piece by piece, copying all each time."""
+        pieces, left = [], size
+        while left:
+            self._meter.check()
+            data = self._source.read(min(left, CHUNK_BYTES))
+            if not data:
+                break
+            self._meter.advance(len(data))
+            pieces.append(data)
+            left -= len(data)
+        return b"".join(pieces)
 
 
 class Mover:

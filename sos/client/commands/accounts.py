@@ -71,7 +71,7 @@ def change(session: Session, alias: str, name: str, secret_key: str, email: str,
 @click.argument("alias")
 def list_accounts(session: Session, alias: str) -> None:
     """List the accounts."""
-    for one in Asker(session, alias, "Unable to list accounts.").json("GET list-accounts"):
+    for one in Asker(session, alias, "Unable to list accounts.").json("GET list-accounts", kind=list):
         quota = formats.size(one["quota"]) if one.get("quota") else "no quota"
         text = f"{one.get('status', ''):<9}  {one['name']:<20}  {one.get('accessKey', ''):<20}  {quota}"
         session.console.say(_named(one), text)

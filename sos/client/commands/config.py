@@ -101,7 +101,7 @@ def history(session: Session, alias: str, count: int, clear: bool) -> None:
         session.console.say({}, "Cleared the history.")
         return
     asker = Asker(session, alias, "Unable to list server history configuration.")
-    found = asker.json("GET list-config-history-kv", opened=True, count=str(count)) or []
+    found = asker.json("GET list-config-history-kv", kind=list, opened=True, count=str(count))
     # madmin names its members as Go does
     entries = [{name[0].lower() + name[1:]: text for name, text in one.items()} for one in found]
     lines = [f"RestoreId: {_id(one)}\nDate: {one.get('createTime', '')}\n\n{_data(one)}" for one in entries]

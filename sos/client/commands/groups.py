@@ -48,7 +48,7 @@ def _members(session: Session, alias: str, name: str, members: tuple[str, ...], 
 @click.argument("alias")
 def list_groups(session: Session, alias: str) -> None:
     """List the groups."""
-    found = sorted(Asker(session, alias, "Unable to list groups").json("GET groups") or [])
+    found = sorted(Asker(session, alias, "Unable to list groups").json("GET groups", kind=list))
     if session.console.as_json or found:
         session.console.say({"groups": found} if found else {}, "\n".join(found))
 

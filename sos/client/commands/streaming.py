@@ -160,6 +160,7 @@ class _Input:
         self._meter = meter
 
     def read(self, size: int) -> bytes:
+        """What is there, at most so much; nothing at the end."""
         while not select.select([0], [], [], POLL_S)[0]:
             self._meter.check()
         return os.read(0, size)
