@@ -14,10 +14,9 @@ import pytest
 
 from sos.admin.crypto import decrypt
 from tests.kit.clients import mc, refusal
-from tests.kit.oidc import SECRET, OidcProvider, shared_secret, unsigned
+from tests.kit.oidc import SECRET, OidcProvider, changed, confused, shared_secret, unsigned, with_own_key, without_kid
 from tests.kit.server import PASSWORD, Server
-
-from .test_sts import client, policy, session
+from tests.kit.sts import client, policy, post, session
 
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # by those who make tokens
 
@@ -257,57 +256,22 @@ def test_signatures_that_prove_nothing_are_refused(server: Server, provider: Oid
             "sos-claims", "HS256", shared_secret(SECRET.encode(), "sos-claims")
         ),
         "HS512 by root's password": provider.forge("sos-claims", "HS512", shared_secret(PASSWORD.encode(), kid)),
-        "HS256 by the public key": _confused(claims, kid, public),
+        "HS256 by the public key": confused(claims, kid, public),
         "a key of nobody": provider.forge("sos-claims", key=RSAKey.generate_key(2048, {"kid": kid})),
         "a key of nobody, its own id": provider.forge("sos-claims", key=RSAKey.generate_key(2048, {"kid": "unknown"})),
-        "a key in the header": _with_own_key(provider, claims),
+        "a key in the header": with_own_key(provider, claims),
         "an elliptic key for an RSA id": provider.forge(
             "sos-claims", "ES256", ECKey.generate_key("P-256", {"kid": kid})
         ),
-        "changed": _changed(provider.forge("sos-claims", policy="readonly")),
+        "changed": changed(provider.forge("sos-claims", policy="readonly")),
         "no token": "some text",
         "five parts": "a.b.c.d.e",
-        "no id": _without_kid(provider.forge("sos-claims")),
+        "no id": without_kid(provider.forge("sos-claims")),
         "too long": provider.forge("sos-claims", filler="x" * 40_000),
     }
     for what, token in tokens.items():
         assert refused(sts, token) == (400, "InvalidParameterValue"), what
     assert SECRET not in server.log()
-
-
-def _confused(claims: dict[str, Any], kid: str, public: bytes) -> str:
-    """Made by hand: libraries refuse to use a public key as a secret."""
-    import base64
-    import hashlib
-    import hmac
-
-    parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "kid": kid}, claims)]
-    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
-    tag = hmac.digest(public, signed, hashlib.sha256)
-    return (signed + b"." + base64.urlsafe_b64encode(tag).rstrip(b"=")).decode()
-
-
-def _with_own_key(provider: OidcProvider, claims: dict[str, Any]) -> str:
-    from joserfc import jwt
-    from joserfc.jwk import RSAKey
-
-    key = RSAKey.generate_key(2048)
-    return jwt.encode({"alg": "RS256", "kid": "own", "jwk": key.as_dict(private=False)}, claims, key)
-
-
-def _changed(token: str) -> str:
-    import base64
-
-    head, payload, signature = token.split(".")
-    text = base64.urlsafe_b64decode(payload + "==").replace(b'"readonly"', b'"readwrite"')
-    return ".".join((head, base64.urlsafe_b64encode(text).rstrip(b"=").decode(), signature))
-
-
-def _without_kid(token: str) -> str:
-    import base64
-
-    head = base64.urlsafe_b64encode(b'{"alg":"RS256"}').rstrip(b"=").decode()
-    return ".".join((head, *token.split(".")[1:]))
 
 
 @pytest.mark.parametrize(
@@ -396,11 +360,14 @@ def test_keys_of_users_of_providers_are_listed_and_revoked(
         },
     )[2]
     listed = admin(server, "GET", "idp/openid/list-access-keys-bulk", {"listType": "all", "users": name})
-    assert [one["configName"] for one in listed] == ["_"] or [one["configName"] for one in listed] == ["default"]
+    assert [one["configName"] for one in listed] == ["_"]
     (user,) = listed[0]["users"]
     assert user["ID"] == name
     assert {key["accessKey"] for key in user["stsKeys"]} == {kept["AccessKeyId"], typed["AccessKeyId"]}
     parent = user["minioAccessKey"]
+    told = admin(server, "GET", "info-access-key", {"accessKey": kept["AccessKeyId"]})
+    assert (told["userProvider"], told["userType"], told["parentUser"]) == ("openid", "STS", parent)
+    assert told["openIDSpecificInfo"] == {"configName": "_", "userID": name, "userIDClaim": "sub"}
     query = {"user": parent, "tokenRevokeType": "app"}
     admin(server, "POST", "revoke-tokens/openid", query)
     assert refusal(session(server, typed).list_buckets) == (403, "InvalidAccessKeyId")
@@ -414,22 +381,3 @@ def admin(server: Server, method: str, path: str, query: dict[str, str]) -> Any:
         reply = asking.request(method, f"/minio/admin/v3/{path}", query)
     assert reply.status in (200, 204), reply.body
     return json.loads(decrypt(PASSWORD, reply.body)) if reply.body else None
-
-
-def post(server: Server, form: dict[str, str]) -> tuple[int, str, dict[str, str]]:
-    """A call of the STS API without a signature: status, code, credentials."""
-    import urllib.error
-    import urllib.parse
-    import urllib.request
-
-    body = urllib.parse.urlencode({"Version": "2011-06-15", **form}).encode()
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(server.url, body, timeout=30) as reply:
-            status, text = reply.status, reply.read().decode()
-    except urllib.error.HTTPError as error:
-        status, text = error.code, error.read().decode()
-    import re
-
-    found = dict(re.findall(r"<(\w+)>([^<]*)</\1>", text))
-    return status, found.get("Code", ""), found

@@ -3,66 +3,43 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
-import http.client
 import itertools
 import json
 import re
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 import pytest
 
 from sos.admin.crypto import decrypt, encrypt
 from sos.services.identity.access_keys import NewService, Parent
 from sos.services.identity.policies import Target
-from tests.kit.clients import refusal
+from tests.kit.clients import mc, refusal
 from tests.kit.operator import Operator
-from tests.kit.server import PASSWORD, USER, Client, Server
-from tests.kit.signed_requests import sign_v4
+from tests.kit.server import PASSWORD, Client, Server
+from tests.kit.sts import (
+    FORM,
+    ROLE,
+    SECRET,
+    assume,
+    call,
+    client,
+    credentials,
+    fetch,
+    forged_token,
+    form,
+    policy,
+    raw,
+    revoke,
+    session,
+    states,
+)
 
 MAIN = "000000000000"
-SECRET = "a-secret-of-hers"
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
-ROLE = "arn:aws:iam::000000000000:role/any"
 _numbers = itertools.count(1)
-
-
-def client(
-    service: str,
-    server: Server,
-    access_key: str = USER,
-    secret: str = PASSWORD,
-    token: str | None = None,
-    version: str | None = None,
-) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    settings = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, signature_version=version)
-    return boto3.client(
-        service, endpoint_url=server.url, region_name="us-east-1", config=settings,
-        aws_access_key_id=access_key, aws_secret_access_key=secret, aws_session_token=token,
-    )  # fmt: skip
-
-
-def session(server: Server, credentials: dict[str, Any]) -> Any:
-    """S3 with what AssumeRole gave."""
-    given = (credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
-    return client("s3", server, *given)
-
-
-def assume(sts: Any, **more: Any) -> dict[str, Any]:
-    return sts.assume_role(RoleArn=ROLE, RoleSessionName="any", **more)["Credentials"]  # type: ignore[no-any-return]
-
-
-def policy(actions: str, resource: str, **more: Any) -> str:
-    statement = {"Effect": "Allow", "Action": actions.split(), "Resource": [f"arn:aws:s3:::{resource}"], **more}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +106,6 @@ def test_a_session_policy_gives_nothing_that_the_user_has_not(server: Server, op
 
 
 def test_the_life_of_a_session_is_what_was_asked_for(sts: Any) -> None:
-    import time
-
     for asked, granted in ((None, 3600), (900, 900), (43_200, 43_200)):
         before = int(time.time())
         given = assume(sts, **({"DurationSeconds": asked} if asked else {}))
@@ -239,8 +214,8 @@ def test_a_token_that_somebody_else_made_is_none(
     key = operator.do(lambda i: i.access_keys.create(Parent(MAIN, user), NewService()))
     wide = {**claims, "sessionPolicy": base64.b64encode(policy("s3:*", "*").encode()).decode()}
     secrets = (key.secret, SECRET, PASSWORD, given["SecretAccessKey"], "")
-    forged = [token(said, secret) for said in (claims, wide) for secret in secrets]
-    forged.append(token(wide, "", "none"))
+    forged = [forged_token(said, secret) for said in (claims, wide) for secret in secrets]
+    forged.append(forged_token(wide, "", "none"))
     for one in forged:
         for keys in ((given["AccessKeyId"], given["SecretAccessKey"]), (key.access_key, key.secret)):
             s3 = client("s3", server, *keys, one)
@@ -294,9 +269,9 @@ def test_sessions_are_revoked_by_type_and_all_of_them(
     kept = credentials(server, user, {})
     app = [credentials(server, user, {"TokenRevokeType": "app"}) for _ in range(2)]
     assert states(workers, [kept, *app]) == {200}
-    admin(server, user, tokenRevokeType="app")
+    revoke(server, user, tokenRevokeType="app")
     assert states(workers, app) == {403} and states(workers, [kept]) == {200}
-    admin(server, user, fullRevoke="true")
+    revoke(server, user, fullRevoke="true")
     assert states(workers, [kept]) == {403}
 
 
@@ -308,6 +283,27 @@ def test_a_session_revokes_its_own_kind(server: Server, user: str, workers: tupl
         assert (plain.status, json.loads(plain.body)["Code"]) == (400, "InvalidArgument")
         assert asking.be(*app).request("POST", "/minio/admin/v3/revoke-tokens/builtin").status == 204
     assert states(workers, [app]) == {403} and states(workers, [kept]) == {200}
+
+
+def test_mc_works_with_a_session(server: Server, sts: Any, bucket: str, tmp_path: Path) -> None:
+    """Its token is the third part of the alias in the environment."""
+    given = assume(sts)
+    keys = ":".join(given[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
+    tool, host = mc(server.url, tmp_path), server.url.removeprefix("http://")
+    env = {"MC_HOST_hers": f"http://{keys}@{host}"}
+    tool("pipe", f"hers/{bucket}/key", stdin=b"text", env=env)
+    assert tool("cat", f"hers/{bucket}/key", env=env).out == "text"
+    shown = json.loads(tool("admin", "user", "sts", "info", "sos", given["AccessKeyId"], "--json").out)
+    assert shown["parentUser"] and shown["accountStatus"] == "on"
+
+
+def test_the_root_of_an_account_gets_sessions_of_its_account(server: Server, operator: Operator, bucket: str) -> None:
+    name = f"tenant-{bucket}"
+    operator.do(lambda i: i.accounts.add(name, f"root-{bucket}", SECRET))
+    s3 = session(server, assume(client("sts", server, f"root-{bucket}", SECRET)))
+    s3.create_bucket(Bucket=f"own-{bucket}")
+    s3.put_object(Bucket=f"own-{bucket}", Key="key", Body=b"")
+    assert refusal(s3.list_objects_v2, Bucket=bucket) == (403, "AccessDenied")
 
 
 # -- what is said ----------------------------------------------------------------------------------------
@@ -383,95 +379,3 @@ def test_secrets_are_not_logged(server: Server, sts: Any) -> None:
     given = assume(sts)
     log = server.log()
     assert given["SecretAccessKey"] not in log and given["SessionToken"] not in log
-
-
-# -- tools -----------------------------------------------------------------------------------------------
-
-
-def raw(
-    server: Server,
-    changes: dict[str, str] | None = None,
-    who: tuple[str, str] = (USER, PASSWORD),
-    *,
-    service: str = "sts",
-    signed: bytes = b"",
-    digest: str | None = None,
-    headers: dict[str, str] | None = None,
-) -> tuple[int, bytes]:
-    """AssumeRole by hand.
-
-    :param signed: the body that the signature covers instead of the one that is sent
-    :param digest: value of ``x-amz-content-sha256``; empty leaves it out of the request
-    """
-    body = urlencode({"Action": "AssumeRole", "Version": "2011-06-15", **(changes or {})}).encode()
-    given = {
-        "host": f"127.0.0.1:{server.port}",
-        "x-amz-date": datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"),
-        **(headers or {}),
-    }
-    covered = digest or hashlib.sha256(signed or body).hexdigest()
-    if digest != "":
-        given["x-amz-content-sha256"] = covered
-    if who[0]:
-        given["authorization"] = sign_v4(
-            "POST", "/", "", given, covered, access=who[0], secret=who[1], stamp=given["x-amz-date"], service=service
-        )
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    connection.request("POST", "/", body, {**given, **FORM})
-    reply = connection.getresponse()
-    return reply.status, reply.read()
-
-
-def call(server: Server, changes: dict[str, str] | None = None, **more: Any) -> tuple[int, str]:
-    """Its status and code."""
-    status, body = raw(server, changes, **more)
-    found = re.search(rb"<Code>(\w+)</Code>", body)
-    return status, found[1].decode() if found else ""
-
-
-def credentials(server: Server, user: str, more: dict[str, str]) -> tuple[str, str, str]:
-    status, body = raw(server, more, (user, SECRET))
-    assert status == 200, body
-    found = dict(re.findall(rb"<(\w+)>([^<]*)</\1>", body))
-    return tuple(found[name].decode() for name in (b"AccessKeyId", b"SecretAccessKey", b"SessionToken"))  # type: ignore[return-value]
-
-
-def states(workers: tuple[Client, Client], keys: list[tuple[str, str, str]]) -> set[int]:
-    """What each worker answers to each of some sessions."""
-    return {worker.be(*one).request("GET", "/").status for worker in workers for one in keys}
-
-
-def admin(server: Server, user: str, **query: str) -> None:
-    with server.client() as asking:
-        reply = asking.request("POST", "/minio/admin/v3/revoke-tokens/builtin", {"user": user, **query})
-    assert reply.status == 204, reply.body
-
-
-def token(claims: dict[str, Any], secret: str, algorithm: str = "HS512") -> str:
-    """A session token as this server makes them, signed with a text."""
-    parts = [json.dumps({"alg": algorithm, "typ": "JWT"}, separators=(",", ":")), json.dumps(claims)]
-    signed = ".".join(base64.urlsafe_b64encode(part.encode()).rstrip(b"=").decode() for part in parts)
-    tag = b"" if algorithm == "none" else hmac.digest(secret.encode(), signed.encode(), "sha512")
-    return f"{signed}.{base64.urlsafe_b64encode(tag).rstrip(b'=').decode()}"
-
-
-def fetch(url: str, body: bytes) -> int:
-    """The status of a PUT to a link."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
-    connection.request("PUT", f"{parts.path}?{parts.query}", body)
-    return connection.getresponse().status
-
-
-def form(s3: Any, bucket: str) -> int:
-    """The status of an upload by a form that a client has signed."""
-    made = s3.generate_presigned_post(bucket, "key")
-    fields = "".join(
-        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        for name, value in made["fields"].items()
-    )
-    body = f'{fields}--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\ntext\r\n--x--\r\n'.encode()
-    parts = urlsplit(made["url"])
-    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
-    connection.request("POST", parts.path, body, {"Content-Type": "multipart/form-data; boundary=x"})
-    return connection.getresponse().status

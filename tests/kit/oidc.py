@@ -4,6 +4,8 @@ tokens that only look like its own."""
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -173,3 +175,30 @@ def unsigned(claims: Claims, kid: str) -> str:
 def shared_secret(text: bytes, kid: str) -> OctKey:
     """What a confused verifier would take for a key: a public key, or a client's secret."""
     return OctKey.import_key(text, {"kid": kid})
+
+
+def confused(claims: dict[str, Any], kid: str, public: bytes) -> str:
+    """Made by hand: libraries refuse to use a public key as a secret."""
+    parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "kid": kid}, claims)]
+    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    tag = hmac.digest(public, signed, hashlib.sha256)
+    return (signed + b"." + base64.urlsafe_b64encode(tag).rstrip(b"=")).decode()
+
+
+def with_own_key(provider: OidcProvider, claims: dict[str, Any]) -> str:
+    """A token with the key to verify it in its header."""
+    key = RSAKey.generate_key(2048)
+    return jwt.encode({"alg": "RS256", "kid": "own", "jwk": key.as_dict(private=False)}, claims, key)
+
+
+def changed(token: str) -> str:
+    """A token with another policy under the same signature."""
+    head, payload, signature = token.split(".")
+    text = base64.urlsafe_b64decode(payload + "==").replace(b'"readonly"', b'"readwrite"')
+    return ".".join((head, base64.urlsafe_b64encode(text).rstrip(b"=").decode(), signature))
+
+
+def without_kid(token: str) -> str:
+    """A token that names no key."""
+    head = base64.urlsafe_b64encode(b'{"alg":"RS256"}').rstrip(b"=").decode()
+    return ".".join((head, *token.split(".")[1:]))
