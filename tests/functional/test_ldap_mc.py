@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -229,6 +230,19 @@ def test_a_certificate_of_nobody_is_refused_unless_the_operator_says_so(
             tool("idp", "ldap", "rm", "sos")
 
 
+def test_an_authority_is_trusted_after_a_reload(
+    tmp_path: Path, certs: Path, server: Server, tool: Tool, fail: Ask
+) -> None:
+    authority = Authority(tmp_path / "authority")
+    with Slapd(tmp_path / "slapd", authority) as strange:
+        add = ("idp", "ldap", "add", "sos", *words(**strange.values(**over_tls(strange, False))))
+        assert "CERTIFICATE_VERIFY_FAILED" in fail(*add)[1]
+        (certs / "CAs" / "another.crt").write_bytes(authority.certificate.read_bytes())
+        os.kill(server.pid, signal.SIGHUP)
+        until(lambda: tool.run(*add).code == 0, "the new authority")
+        tool("idp", "ldap", "rm", "sos")
+
+
 # -- policies ------------------------------------------------------------------------------------------------
 
 
@@ -312,6 +326,19 @@ def test_an_administrator_makes_and_changes_keys_of_users(
         assert key in tool("idp", "ldap", "accesskey", "ls", "sos").out
         ask("idp", "ldap", "accesskey", "rm", "sos", key)
         assert client.request("GET", "/absent/key").code == "InvalidAccessKeyId"
+
+
+@pytest.mark.usefixtures("configured")
+def test_the_calls_for_users_of_any_kind_know_those_of_the_directory(server: Server, ask: Ask, uid: str) -> None:
+    ask("idp", "ldap", "policy", "attach", "sos", "readonly", "--user", uid)
+    made = ask("admin", "user", "svcacct", "add", "sos", uid)
+    info = AdminWire(server).ask("GET info-access-key", accessKey=made["accessKey"]).opened
+    assert (info["parentUser"], info["userProvider"]) == (f"uid={uid},{PEOPLE}", "ldap")
+    assert ask("admin", "user", "svcacct", "info", "sos", made["accessKey"])["parentUser"] == f"uid={uid},{PEOPLE}"
+    user = User(server, uid, "right")
+    account = AdminWire(server, user.access_key, user.secret, user.token).ask("GET accountinfo").json
+    assert account["AccountName"] == f"uid={uid},{PEOPLE}"
+    assert account["Policy"]["Statement"]
 
 
 @pytest.mark.usefixtures("configured")
