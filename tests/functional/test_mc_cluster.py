@@ -168,6 +168,7 @@ def test_bucket_settings_go_both_ways(server: Server, s3: Any, tool: Tool, minio
         assert shown["policy"] == shown["quota"] == {"isSet": True}
         assert ask(tool, "quota", "info", f"{target}/{name}")["quota"] == 7 << 20
         assert ask(tool, "anonymous", "get", f"{target}/{name}")["permission"] == "download"
+        s3.delete_bucket(Bucket=name)  # everybody sees a public one
 
 
 # -- identities --------------------------------------------------------------------------------------------
@@ -185,7 +186,7 @@ def user(root: AdminWire) -> Callable[..., AdminWire]:
     """Makes users that may do some admin actions."""
 
     def make(*actions: str) -> AdminWire:
-        name = f"user-{next(_numbers)}"
+        name = f"importer-{next(_numbers)}"
         assert root.ask("PUT add-user", {"secretKey": SECRET}, sealed=True, accessKey=name).status == 200
         allow = {"Effect": "Allow", "Action": list(actions), "Resource": ["arn:aws:s3:::*"]}
         policy = {"Version": "2012-10-17", "Statement": [allow]}
