@@ -27,6 +27,7 @@ from ..erasure.reads import OpenReads
 from ..erasure.set import ErasureSet, Finding, SetIdentity, Submit, shard_rebuilder
 from ..erasure.view import SetView
 from ..erasure.writer import SetWriter, WriterLimits, WriterPools, make_drives
+from ..http.forwarded import Proxies
 from ..http.limits import Limits
 from ..http.reply_head import server_headers
 from ..http.sanic_app import Server, make_app, serve
@@ -56,6 +57,7 @@ from ..services.identity.identity import Identity
 from ..services.identity.ldap import Ldap
 from ..services.identity.ldap_login import LdapLogin
 from ..services.identity.ldap_refresh import LdapRefresh
+from ..services.identity.openid_refresh import OpenIdRefresh
 from ..services.identity.vault import Root, salt_of
 from ..services.listing import Listing
 from ..services.multipart import Multipart
@@ -65,9 +67,9 @@ from ..services.purge import Purge
 from ..services.quota_keeper import Keeper, QuotaTopic, RemoteKeeper
 from ..services.quotas import Limits as QuotaLimits
 from ..services.quotas import Quotas
-from ..services.unfinished import Unfinished
 from ..services.raw_rows import RawRows
 from ..services.speed import SpeedTopic
+from ..services.unfinished import Unfinished
 from ..services.usage import Usage
 from .cluster import MachineFacts
 from .context import WorkerContext
@@ -280,7 +282,9 @@ class Worker:
             self.heals,
             self._reader_check,
             Unfinished(self.buckets, pools).step if 0 in self.owners else None,
-            [LdapRefresh(self.ldap, self.identity).run] if 0 in self.owners else [],
+            [LdapRefresh(self.ldap, self.identity).run, OpenIdRefresh(self.sts.openid, self.identity).run]
+            if 0 in self.owners
+            else [],
         )
         self.trimmer = Trimmer(self._release_pages, self._trim_buffers, self._requests)
         self.observers = Observers(self.pages.board, self.fleet, endpoint_of(self.context))
@@ -338,10 +342,10 @@ class Worker:
             self.configuration.settings,
             self.configuration,
             observing=self.observers.observing(self.inside),
-            decisions=self.decisions,
-            insight=Insight(Simulator(self.identity, self.access, self.buckets), self.fleet),
             ldap=self.ldap,
             openid=self.sts.openid,
+            decisions=self.decisions,
+            insight=Insight(Simulator(self.identity, self.access, self.buckets), self.fleet),
         )
 
     def _root(self) -> Root:
@@ -393,6 +397,7 @@ class Worker:
                 self.get_pool,
                 server_headers(self.formation.deployment),
                 self._limits(),
+                proxies=Proxies(self.settings.trusted_proxies),
             )
             self.servers.append(await serve(app, sock, self.certificates.context if self.certificates else None))
         self.trimmer.start()
