@@ -382,4 +382,3 @@ class RemoteKeeper:
             await self._peer.call(TOPIC_QUOTA, _encode(Settle(grant.number)), ASK_S_MAX)
         except (PeerLost, PeerFailed, TimeoutError) as error:
             log.info("a grant is not settled: %s", error or type(error).__name__)
-

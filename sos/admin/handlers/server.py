@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...domain.errors import InvalidAdminArgument, InvalidRequest
@@ -25,14 +26,14 @@ async def service(call: Call) -> Reply:
         raise InvalidAdminArgument("The action must be restart, stop, freeze or unfreeze.")
     await call.require(ACTIONS[action])
     cluster, dry = call.services.cluster, call.switch("dry-run")
-    act = {
+    acts: dict[str, Callable[[], None]] = {
         "stop": cluster.stop,
         "restart": cluster.restart,
         "freeze": lambda: cluster.freeze(True),
         "unfreeze": lambda: cluster.freeze(False),
-    }[action]
+    }
     if not dry:
-        act()
+        acts[action]()
     if call.get("type") != "2":
         return done()
     return plain({"action": action, "dryRun": dry, "results": [{"host": cluster.facts().endpoint}]})
