@@ -72,7 +72,9 @@ def test_what_names_no_role(text: str, problem: str) -> None:
         ({"config_url": "ftp://host/"}, "config_url"),
         ({"config_url": "http://169.254.169.254/"}, "config_url"),
         ({"role_policy": "readonly", "claim_name": "other"}, "cannot both be set"),
-        ({"vendor": "keycloak"}, "vendor"),
+        ({"vendor": "another"}, "Unsupported vendor"),
+        ({"vendor": "keycloak"}, "Admin URL"),
+        ({"vendor": "keycloak", "keycloak_admin_url": "nonsense"}, "keycloak_admin_url"),
     ],
 )
 def test_settings_that_make_no_provider(changes: dict[str, str], problem: str) -> None:

@@ -13,13 +13,19 @@ def openid_info(call: Call, record: KeyRecord) -> dict[str, str]:
     provider = openid.providers().get(name) if openid is not None else None
     if provider is None:
         return {"configName": name}
-    settings, claims = provider.settings, record.claims
+    settings = provider.settings
     return {
         "configName": name,
-        "userID": str(claims.get(settings.user_claim, "")),
+        "userID": claim_of(record, settings.user_claim),
         "userIDClaim": settings.user_claim,
         **some(
-            displayName=str(claims.get(settings.readable_claim, "")) if settings.readable_claim else "",
+            displayName=claim_of(record, settings.readable_claim),
             displayNameClaim=settings.readable_claim,
         ),
     }
+
+
+def claim_of(record: KeyRecord, name: str) -> str:
+    """A claim that a provider vouched for; keys that a session made know only what policies can ask for."""
+    value = record.claims.get(name) or record.claims.get(f"jwt:{name}") if name else ""
+    return value if isinstance(value, str) else ""

@@ -12,6 +12,7 @@ from ...services.identity.openid_settings import DEFAULT_TARGET, ProviderSetting
 from .. import moments
 from ..call import Call
 from .listing_keys import KINDS
+from .openid_info import claim_of
 
 PREFIX = "openid:"
 
@@ -80,5 +81,4 @@ def _of(keys: list[KeyRecord], kind: KeyKind, kinds: tuple[KeyKind, ...]) -> lis
 
 def _claim(keys: list[KeyRecord], name: str) -> str:
     """What the keys of a user say of it by a claim."""
-    values = (one.claims.get(name, "") for one in keys) if name else ()
-    return next((value for value in values if isinstance(value, str) and value), "")
+    return next((value for one in keys if (value := claim_of(one, name))), "")

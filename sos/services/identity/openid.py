@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ...domain.errors import SettingRefused
 from . import arns
+from .keycloak import Keycloak
 from .openid_keys import ProviderKeys
 from .openid_settings import SUBSYSTEM, BadProvider, ProviderSettings, Targets, facts_of, read_provider, read_providers
 from .openid_tokens import Claims, verify, with_userinfo
@@ -110,6 +111,13 @@ class OpenId:
             raise InvalidParameter(f"Role {arns.role_arn(arns.BY_CLAIM, '')} does not exist")
         return by_claim
 
+    async def keycloak(self, provider: Provider) -> Keycloak:
+        """Where to ask who is still there. :raises Unreachable:"""
+        settings = provider.settings
+        assert settings.keycloak is not None
+        token_url = (await provider.keys.discovery()).token
+        return Keycloak(settings.keycloak, self._outbound, token_url, settings.client_id, settings.client_secret)
+
     def facts(self, name: str, values: Mapping[str, str]) -> dict[str, str]:
         """What follows from the settings of a provider."""
         return facts_of(name, values, self._region())
@@ -127,6 +135,9 @@ class OpenId:
         """
         try:
             settings = read_provider("", values, self._region())
-            await ProviderKeys(settings.config_url, self._outbound).fetch()
+            keys = ProviderKeys(settings.config_url, self._outbound)
+            await keys.fetch()
+            if settings.keycloak is not None and not (await keys.discovery()).token:
+                raise BadProvider("missing OpenID token endpoint")
         except (BadProvider, Unreachable) as error:
             raise SettingRefused(str(error)) from None

@@ -54,6 +54,7 @@ class Discovery:
     issuer: str
     jwks_uri: str
     userinfo: str = ""
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +138,17 @@ class ProviderKeys:
         self._known = _Known(said, keys, self._clock())
 
 
+_MEMBERS = ("issuer", "jwks_uri", "userinfo_endpoint", "token_endpoint")
+
+
 def _discovery(document: Mapping[str, Any], url: str) -> Discovery:
-    issuer, jwks, userinfo = (document.get(name) for name in ("issuer", "jwks_uri", "userinfo_endpoint"))
+    issuer, jwks, userinfo, token = (document.get(name) for name in _MEMBERS)
     if not isinstance(issuer, str) or not issuer:
         raise Unreachable(f"no issuer in your provider's discovery doc (config_url={shown(url)})")
     if not isinstance(jwks, str) or not jwks:
         raise Unreachable(f"no JWKS URI found in your provider's discovery doc (config_url={shown(url)})")
-    return Discovery(issuer, check_url(jwks, url), check_url(userinfo, url) if isinstance(userinfo, str) else "")
+    others = (check_url(one, url) if isinstance(one, str) else "" for one in (userinfo, token))
+    return Discovery(issuer, check_url(jwks, url), *others)
 
 
 def _keys(document: Mapping[str, Any], url: str) -> dict[str, list[Key]]:

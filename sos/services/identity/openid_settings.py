@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from . import arns
+from .keycloak import KeycloakSettings
 from .outbound import Unreachable, check_url
 
 SUBSYSTEM = "identity_openid"
@@ -29,6 +30,7 @@ class ProviderSettings:
     :param arn: of its role; empty where policies come from a claim
     :param policies: of its role
     :param claim: that names policies, with its prefix
+    :param keycloak: where it can be asked who is still there
     :param user_claim: what identifies a user to people who administer keys
     """
 
@@ -43,6 +45,7 @@ class ProviderSettings:
     display_name: str = ""
     readable_claim: str = ""
     user_claim: str = "sub"
+    keycloak: KeycloakSettings | None = None
 
     @property
     def origin(self) -> str:
@@ -90,8 +93,6 @@ def read_provider(name: str, values: Mapping[str, str], region: str) -> Provider
         raise BadProvider(
             f"Role Policy (=`{values.get('role_policy', '')}`) and Claim Name (=`{claim}`) cannot both be set"
         )
-    if values.get("vendor", ""):
-        raise BadProvider(f"Unsupported vendor {values['vendor'][:64]}")
     return ProviderSettings(
         name,
         url,
@@ -104,7 +105,22 @@ def read_provider(name: str, values: Mapping[str, str], region: str) -> Provider
         values.get("display_name", ""),
         values.get("user_readable_claim", ""),
         values.get("user_id_claim", "") or "sub",
+        _keycloak(values),
     )
+
+
+def _keycloak(values: Mapping[str, str]) -> KeycloakSettings | None:
+    vendor, url = values.get("vendor", ""), values.get("keycloak_admin_url", "")
+    if not vendor:
+        return None
+    if vendor != "keycloak":
+        raise BadProvider(f"Unsupported vendor {vendor[:64]}")
+    if not url:
+        raise BadProvider("Admin URL cannot be empty")
+    try:
+        return KeycloakSettings(check_url(url), values.get("keycloak_realm", "") or "master")
+    except Unreachable as error:
+        raise BadProvider(f"keycloak_admin_url: {error}") from None
 
 
 def facts_of(name: str, values: Mapping[str, str], region: str) -> dict[str, str]:

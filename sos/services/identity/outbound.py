@@ -58,11 +58,17 @@ class Outbound:
         self._under_way = 0
 
     async def request(
-        self, method: str, url: str, headers: Mapping[str, str] | None = None, query: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
     ) -> Answered:
         """Ask once.
 
         :param query: added to what the URL has
+        :param form: the body
         :raises Unreachable:
         """
         check_url(url)
@@ -70,12 +76,17 @@ class Outbound:
             raise Unreachable(f"{shown(url)} is not asked now: too many wait for answers")
         self._under_way += 1
         try:
-            return await self._request(method, url, headers, query)
+            return await self._request(method, url, headers, query, form)
         finally:
             self._under_way -= 1
 
     async def _request(
-        self, method: str, url: str, headers: Mapping[str, str] | None, query: Mapping[str, str] | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        query: Mapping[str, str] | None,
+        form: Mapping[str, str] | None,
     ) -> Answered:
         trust = await asyncio.to_thread(self._trust) if url.startswith("https:") else True
         connector = aiohttp.TCPConnector(resolver=_Resolver(), ssl=trust, force_close=True)
@@ -87,6 +98,7 @@ class Outbound:
                     method,
                     url,
                     params=query,
+                    data=form,
                     headers={"Accept-Encoding": "identity", **(headers or {})},
                     allow_redirects=False,
                     proxy=_proxy(url),
