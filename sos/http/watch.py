@@ -12,13 +12,14 @@ from ..base.board import Board
 from ..observe import redact
 from ..observe.names import minio_name
 from ..observe.tallies import UNROUTED, Tallies
-from ..observe.tap import Kind, Tap
+from ..observe.tap import Kind, Tap, place_of
 from .message import Reply, Request
 
 #: Of an error's document in a trace; a longer one is left out.
 BODY_BYTES_MAX = 4096
 S3 = "s3."
 UNKNOWN = "<unknown>"
+_INTERNAL, _S3 = place_of(Kind.INTERNAL), place_of(Kind.S3)
 
 
 class Watch:
@@ -69,8 +70,8 @@ class Watch:
         if number is not None:
             whole_ns = now_ns - began_ns
             self.tallies.count(number, bucket, reply.status, first_ns, whole_ns, received, sent, whole)
-        kind = Kind.INTERNAL if request.name else Kind.S3
-        if self._tap.wants(kind, now_ns):
+        if self._tap.wants(_INTERNAL if request.name else _S3, now_ns):
+            kind = Kind.INTERNAL if request.name else Kind.S3
             shown = request.name or (S3 + minio_name(name) if name else UNKNOWN)
             event = _event(request, reply, (received, sent), (first_ns, now_ns - began_ns))
             if not whole:

@@ -12,13 +12,14 @@ from ..base.board import Board
 from ..http.watch import Watch, rfc3339
 from ..mesh.server import Topic
 from ..observe.tallies import Tallies
-from ..observe.tap import Kind, Tap
+from ..observe.tap import Kind, Tap, place_of
 from ..s3.dispatch import NAMES
 from ..services.fleet import TOPIC_MEASURES, TOPIC_PROFILE, Fleet
 from ..services.profiles import ProfileTopic
 from .context import WorkerContext
 
 #: Calls between workers are traced under these names.
+_INTERNAL = place_of(Kind.INTERNAL)
 _CALLS = {1: "Submit", 2: "Claim", 3: "Fault", 4: "Sweep"}
 
 
@@ -62,7 +63,7 @@ class Observers:
     def _traced(self, name: str, topic: Topic) -> Topic:
         async def call(payload: bytes) -> bytes:
             began_ns = time.monotonic_ns()
-            if not self.tap.wants(Kind.INTERNAL, began_ns):
+            if not self.tap.wants(_INTERNAL, began_ns):
                 return await topic(payload)
             answer, error = b"", ""
             try:

@@ -248,6 +248,8 @@ def test_counters_never_go_back_when_a_worker_dies(public: Server, tmp_path: Pat
     assert value(seen, "minio_s3_requests_total", api="putobject") >= 20
     for slot in (0, 1):
         public.wait_worker(slot, public.kill_worker(slot))
+        with public.client_of(slot) as client:  # its successor counts too
+            assert client.request("PUT", f"/kept/by-{slot}", body=b"x").status == 200
 
         def ready() -> Samples | None:
             now = counters(public)

@@ -10,7 +10,7 @@ import pytest
 from sos.admin.streams import duration_ns, running, waiting
 from sos.base.board import Board
 from sos.domain.errors import InvalidAdminArgument
-from sos.observe.tap import LEASE_NS, Kind, Listener, Tap
+from sos.observe.tap import LEASE_NS, Kind, Listener, Tap, place_of
 
 S = 10**9
 
@@ -75,13 +75,13 @@ def test_work_that_ends_is_left_alone() -> None:
 def test_a_tap_wants_nothing_while_nobody_listens() -> None:
     board = Board(2)
     taps = [Tap(board, slot) for slot in (0, 1)]
-    assert not any(tap.wants(kind, 1) for tap in taps for kind in Kind)
+    assert not any(tap.wants(place_of(kind), 1) for tap in taps for kind in Kind)
     listener = Listener(board, Kind.S3 | Kind.INTERNAL, now_ns=100)
     for tap in taps:
-        assert tap.wants(Kind.S3, 101)
-        assert tap.wants(Kind.INTERNAL, 101)
-        assert not tap.wants(Kind.STORAGE, 101)
-        assert not tap.wants(Kind.S3, 100 + LEASE_NS)
+        assert tap.wants(place_of(Kind.S3), 101)
+        assert tap.wants(place_of(Kind.INTERNAL), 101)
+        assert not tap.wants(place_of(Kind.STORAGE), 101)
+        assert not tap.wants(place_of(Kind.S3), 100 + LEASE_NS)
         tap.put(Kind.S3, 5, False, {"funcname": "s3.GetObject"})
         tap.put(Kind.STORAGE, 5, True, {"funcname": "storage"})
     events, lost = listener.take(1 << 20)
