@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ..http.message import Reply
 from .call import Call
 from .handlers import (
+    absent,
     access_keys,
     accounts,
     buckets,
@@ -102,8 +103,8 @@ _SERVER = (
     _admin("StartDecommission", "POST pools/decommission", "Decommission", None, "pool"),
     _admin("CancelDecommission", "POST pools/cancel", "Decommission", None, "pool"),
     _admin("RebalanceStart", "POST rebalance/start", "Rebalance"),
-    _admin("RebalanceStatus", "GET rebalance/status", "Rebalance"),
-    _admin("RebalanceStop", "POST rebalance/stop", "Rebalance"),
+    _admin("RebalanceStatus", "GET rebalance/status", "Rebalance", absent.rebalance),
+    _admin("RebalanceStop", "POST rebalance/stop", "Rebalance", absent.rebalance),
     _admin("StartProfiling", "POST profiling/start", "Profiling", profile.start_profiling, "profilerType"),
     _admin("DownloadProfiling", "GET profiling/download", "Profiling", profile.download_profiling),
     _admin("Profile", "POST profile", "Profiling", profile.profile, "profilerType"),
@@ -212,11 +213,11 @@ _KEYS = (
 _BUCKETS = (
     _bucket("GetBucketQuotaConfig", "GET get-bucket-quota", "GetBucketQuota", buckets.get_quota),
     _bucket("PutBucketQuotaConfig", "PUT set-bucket-quota", "SetBucketQuota", buckets.set_quota),
-    _bucket("ListRemoteTargets", "GET list-remote-targets", "GetBucketTarget", None, "bucket type"),
+    _bucket("ListRemoteTargets", "GET list-remote-targets", "GetBucketTarget", absent.list_remote_targets, "bucket type"),
     _bucket("SetRemoteTarget", "PUT set-remote-target", "SetBucketTarget"),
-    _bucket("RemoveRemoteTarget", "DELETE remove-remote-target", "SetBucketTarget", None, "bucket arn"),
-    _bucket("ReplicationDiff", "POST replication/diff", "ReplicationDiff"),
-    _bucket("ReplicationMRF", "GET replication/mrf", "ReplicationDiff"),
+    _bucket("RemoveRemoteTarget", "DELETE remove-remote-target", "SetBucketTarget", absent.remote_target, "bucket arn"),
+    _bucket("ReplicationDiff", "POST replication/diff", "ReplicationDiff", absent.replication_lag),
+    _bucket("ReplicationMRF", "GET replication/mrf", "ReplicationDiff", absent.replication_failures),
     _bucket(
         "ExportBucketMetadata", "GET export-bucket-metadata", "ExportBucketMetadata",
         transfer_buckets.export_buckets, "",
@@ -229,36 +230,36 @@ _BUCKETS = (
 
 _JOBS = (
     _admin("StartBatchJob", "POST start-job", "StartBatchJob"),
-    _admin("ListBatchJobs", "GET list-jobs", "ListBatchJobs"),
-    _admin("BatchJobStatus", "GET status-job", "ListBatchJobs"),
-    _admin("DescribeBatchJob", "GET describe-job", "DescribeBatchJob"),
-    _admin("CancelBatchJob", "DELETE cancel-job", "CancelBatchJob"),
+    _admin("ListBatchJobs", "GET list-jobs", "ListBatchJobs", absent.list_jobs),
+    _admin("BatchJobStatus", "GET status-job", "ListBatchJobs", absent.job),
+    _admin("DescribeBatchJob", "GET describe-job", "DescribeBatchJob", absent.job),
+    _admin("CancelBatchJob", "DELETE cancel-job", "CancelBatchJob", absent.job),
     _admin("AddTier", "PUT tier", "SetTier"),
-    _admin("EditTier", "POST tier/{tier}", "SetTier"),
-    _admin("RemoveTier", "DELETE tier/{tier}", "SetTier"),
-    _admin("ListTier", "GET tier", "ListTier"),
-    _admin("VerifyTier", "GET tier/{tier}", "ListTier"),
-    _admin("TierStats", "GET tier-stats", "ListTier"),
+    _admin("EditTier", "POST tier/{tier}", "SetTier", absent.tier),
+    _admin("RemoveTier", "DELETE tier/{tier}", "SetTier", absent.tier),
+    _admin("ListTier", "GET tier", "ListTier", absent.list_tiers),
+    _admin("VerifyTier", "GET tier/{tier}", "ListTier", absent.tier),
+    _admin("TierStats", "GET tier-stats", "ListTier", absent.list_tiers),
     _admin("SiteReplicationAdd", "PUT site-replication/add", "SiteReplicationAdd"),
-    _admin("SiteReplicationRemove", "PUT site-replication/remove", "SiteReplicationRemove"),
-    _admin("SiteReplicationEdit", "PUT site-replication/edit", "SiteReplicationAdd"),
-    _admin("SiteReplicationInfo", "GET site-replication/info", "SiteReplicationInfo"),
-    _admin("SiteReplicationMetaInfo", "GET site-replication/metainfo", "SiteReplicationInfo"),
-    _admin("SiteReplicationStatus", "GET site-replication/status", "SiteReplicationInfo"),
+    _admin("SiteReplicationRemove", "PUT site-replication/remove", "SiteReplicationRemove", absent.site_change),
+    _admin("SiteReplicationEdit", "PUT site-replication/edit", "SiteReplicationAdd", absent.site_change),
+    _admin("SiteReplicationInfo", "GET site-replication/info", "SiteReplicationInfo", absent.site_info),
+    _admin("SiteReplicationMetaInfo", "GET site-replication/metainfo", "SiteReplicationInfo", absent.site_status),
+    _admin("SiteReplicationStatus", "GET site-replication/status", "SiteReplicationInfo", absent.site_status),
     _admin("SiteReplicationDevNull", "POST site-replication/devnull", "SiteReplicationOperation"),
     _admin("SiteReplicationNetPerf", "POST site-replication/netperf", "SiteReplicationOperation"),
     _admin("SRPeerGetIDPSettings", "GET site-replication/peer/idp-settings", "SiteReplicationAdd"),
     _admin("SRPeer", "PUT site-replication/peer/{call}", "SiteReplicationOperation"),
-    _admin("SiteReplicationResyncOp", "PUT site-replication/resync/op", "SiteReplicationResync"),
+    _admin("SiteReplicationResyncOp", "PUT site-replication/resync/op", "SiteReplicationResync", absent.site_change),
     _admin("SRStateEdit", "PUT site-replication/state/edit", "SiteReplicationOperation"),
 )
 
 _KMS = (
-    _admin("KMSStatus", "POST kms/status", "kms:Status"),
-    _admin("KMSCreateKey", "POST kms/key/create", "KMSCreateKey kms:CreateKey"),
-    _admin("KMSKeyStatus", "GET kms/key/status", "KMSKeyStatus kms:KeyStatus"),
+    _admin("KMSStatus", "POST kms/status", "kms:Status", absent.kms),
+    _admin("KMSCreateKey", "POST kms/key/create", "KMSCreateKey kms:CreateKey", absent.kms),
+    _admin("KMSKeyStatus", "GET kms/key/status", "KMSKeyStatus kms:KeyStatus", absent.kms),
     *(
-        Operation(f"KMS{action}", method, f"kms/v1/{path}", (f"kms:{action}",))
+        Operation(f"KMS{action}", method, f"kms/v1/{path}", (f"kms:{action}",), absent.kms)
         for method, path, action in (
             ("GET", "status", "Status"),
             ("GET", "metrics", "Metrics"),

@@ -255,6 +255,28 @@ class SpeedtestInsufficientCapacity(StoreError):
     """The objects of a speed test would not fit."""
 
 
+class KmsNotConfigured(StoreError): ...
+
+
+class RebalanceNotStarted(StoreError): ...
+
+
+class NoSuchJob(StoreError):
+    """A batch job."""
+
+
+class NoSuchTier(StoreError):
+    """A remote tier."""
+
+
+class NoSuchRemoteTarget(StoreError):
+    """A place that a bucket is replicated to."""
+
+
+class SitesNotReplicated(StoreError):
+    """A change of the replication of sites, where there is none."""
+
+
 class HealTokenUnknown(StoreError):
     """A token of a heal that was not given for this path."""
 

@@ -10,6 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +25,7 @@ from . import health as probes
 from .auth.authenticate import authenticate
 from .auth.body import read_document
 from .auth.claimed import claimed
+from .auth.errors import AuthError
 from .auth.identity import Identity, KeyLookup, Scheme
 from .auth.query import parse_query
 from .call import Authorise, Call, Services, Settings, signed_only
@@ -58,6 +60,13 @@ class _Seen:
     number: int | None = None
     bucket: str = ""
     key: bytes = b""
+
+
+def _named(request: Request) -> _Seen:
+    """The bucket that a call of the admin API is about."""
+    with suppress(AuthError):
+        return _Seen(bucket=dict(reversed(parse_query(request.query))).get("bucket", ""))
+    return _Seen()
 
 
 class Dispatcher:
@@ -113,7 +122,7 @@ class Dispatcher:
             failure = describe(error)
             if failure.status == 403 and not failure.detail.get("decided"):
                 self._refused(request, seen, failure)
-            reply = show(failure, self._place(request, seen))
+            reply = show(failure, self._place(request, seen if show is render else _named(request)))
         if "origin" in request.headers and request.method != "OPTIONS":
             cors.share(reply, request.headers, self.settings.origins)
         name = seen.operation.name if seen.operation is not None else ""

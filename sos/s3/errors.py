@@ -182,9 +182,14 @@ class Code(Enum):
     XMinioAdminNoSuchAccessKey = 404, "The specified access key does not exist."
     XMinioAdminNoSuchAccount = 404, "The specified account does not exist."
     XMinioAdminNoSuchGroup = 404, "The specified group does not exist."
+    XMinioAdminNoSuchJob = 404, "The specified job does not exist."
     XMinioAdminNoSuchPolicy = 404, "The canned policy does not exist."
     XMinioAdminNoSuchUser = 404, "The specified user does not exist."
     XMinioAdminPolicyChangeAlreadyApplied = 400, "The specified policy change is already in effect."
+    XMinioAdminRebalanceNotStarted = 404, "Pool rebalance is not started"
+    XMinioAdminRemoteTargetNotFoundError = 404, "The remote target does not exist"
+    XMinioAdminTierNotFound = 404, "Specified remote tier was not found"
+    XMinioSiteReplicationInvalidRequest = 400, "Invalid site-replication request (site replication is not enabled)"
     XMinioHealInvalidClientToken = 400, "Client token mismatch"
     XMinioHealMissingBucket = (
         400,
@@ -294,6 +299,12 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.UnsupportedCall: (Code.BadRequest, ""),
     domain.BadDocument: (Code.XMinioAdminConfigBadJSON, ""),
     domain.DocumentTooLarge: (Code.XMinioAdminConfigTooLarge, ""),
+    domain.KmsNotConfigured: (Code.NotImplemented, "Server side encryption specified but KMS is not configured"),
+    domain.RebalanceNotStarted: (Code.XMinioAdminRebalanceNotStarted, ""),
+    domain.NoSuchJob: (Code.XMinioAdminNoSuchJob, ""),
+    domain.NoSuchTier: (Code.XMinioAdminTierNotFound, ""),
+    domain.NoSuchRemoteTarget: (Code.XMinioAdminRemoteTargetNotFoundError, ""),
+    domain.SitesNotReplicated: (Code.XMinioSiteReplicationInvalidRequest, ""),
     domain.HealTokenUnknown: (Code.XMinioHealInvalidClientToken, ""),
     domain.HealMissingBucket: (Code.XMinioHealMissingBucket, ""),
     domain.InvalidAdminArgument: (Code.XMinioAdminInvalidArgument, ""),

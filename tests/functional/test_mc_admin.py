@@ -284,7 +284,7 @@ def test_a_quota_is_kept(s3: Any, bucket: str, ask: Ask) -> None:
     s3.put_object(Bucket=bucket, Key="too-much", Body=bytes(900_000))
 
 
-def test_what_there_is_not_says_so(tool: Tool, fail: Ask) -> None:
+def test_what_there_is_not_says_so(tool: Tool, document: Path, fail: Ask) -> None:
     """A clear error, never a plausible answer."""
     assert "NotImplemented" in fail("admin", "decommission", "start", "sos", "/no/such/pool")
-    assert "ListTier is not implemented by this server" in tool.run("ilm", "tier", "ls", "sos").err
+    assert "StartBatchJob is not implemented by this server" in tool.run("batch", "start", "sos", document).err

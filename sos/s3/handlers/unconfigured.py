@@ -18,6 +18,9 @@ KINDS = {
     "GetBucketTagging": "tagging",
     "GetObjectLockConfiguration": "object-lock",
     "GetBucketReplication": "replication",
+    "GetBucketReplicationMetrics": "replication",
+    "GetBucketReplicationResetStatus": "replication",
+    "ValidateBucketReplication": "replication",
     "GetBucketCors": "cors",
     "GetBucketWebsite": "website",
 }
