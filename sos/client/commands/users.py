@@ -46,8 +46,9 @@ def asked(prompt: str, hidden: bool = False) -> str:
 def list_users(session: Session, alias: str) -> None:
     """List the users."""
     found = Asker(session, alias, "Unable to list user").json("GET list-users", opened=True)
+    groups = _Groups(session, alias)
     for name, one in sorted(found.items()):
-        shown = _shown(name, one)
+        shown = _shown(name, one, groups.of(one))
         session.console.say(shown, f"{one.get('status', ''):<9}  {name:<20}  {one.get('policyName', ''):<20}")
 
 
@@ -57,20 +58,36 @@ def list_users(session: Session, alias: str) -> None:
 def info(session: Session, alias: str, name: str) -> None:
     """Show a user, its groups and what is attached."""
     one = Asker(session, alias, "Unable to get user info").json("GET user-info", accessKey=name)
-    asker = Asker(session, alias, "Unable to fetch group info")
-    groups = [asker.json("GET group", group=group) for group in one.get("memberOf") or []]
-    member = [{"name": group.get("name", ""), "policies": _split(group.get("policy", ""))} for group in groups]
+    member = _Groups(session, alias).of(one)
     lines = (
         ("AccessKey", name), ("Status", one.get("status", "")), ("PolicyName", one.get("policyName", "")),
         ("MemberOf", "[" + " ".join(group["name"] for group in member) + "]"),
     )  # fmt: skip
     text = "\n".join(f"{label}: {shown}" for label, shown in lines)
-    session.console.say({**_shown(name, one), **({"memberOf": member} if member else {})}, text)
+    session.console.say(_shown(name, one, member), text)
 
 
-def _shown(name: str, one: dict[str, Any]) -> dict[str, Any]:
+class _Groups:
+    """The groups of users with what is attached, each asked for once."""
+
+    def __init__(self, session: Session, alias: str) -> None:
+        self._asker = Asker(session, alias, "Unable to fetch group info")
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def of(self, user: dict[str, Any]) -> list[dict[str, Any]]:
+        return [self._group(name) for name in user.get("memberOf") or []]
+
+    def _group(self, name: str) -> dict[str, Any]:
+        if name not in self._known:
+            found = self._asker.json("GET group", group=name)
+            self._known[name] = {"name": found.get("name", ""), "policies": _split(found.get("policy", ""))}
+        return self._known[name]
+
+
+def _shown(name: str, one: dict[str, Any], groups: list[dict[str, Any]]) -> dict[str, Any]:
     policy = {"policyName": one["policyName"]} if one.get("policyName") else {}
-    return {"accessKey": name, **policy, "userStatus": one.get("status", "")}
+    member = {"memberOf": groups} if groups else {}
+    return {"accessKey": name, **policy, "userStatus": one.get("status", ""), **member}
 
 
 def _split(policies: str) -> list[str]:
