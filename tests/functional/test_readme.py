@@ -19,7 +19,7 @@ ADDRESS = "127.0.0.1:9000"
 #: A marker names the programs without which the block is skipped.
 BLOCK = re.compile(r"<!-- run(?P<needs>[ \w]*) -->\n```sh\n(?P<text>.*?)```\n", re.DOTALL)
 BLOCKS = [(found["needs"].split(), found["text"]) for found in BLOCK.finditer((ROOT / "README.md").read_text())]
-EXAMPLES = [pytest.param(needs, text, id=needs[0]) for needs, text in BLOCKS if needs]
+EXAMPLES = [pytest.param(needs, text, id=needs[-1]) for needs, text in BLOCKS if needs]
 SETTINGS = "".join(text for needs, text in BLOCKS if not needs)
 
 
@@ -45,7 +45,7 @@ def environment(home: Path) -> dict[str, str]:
 
 def test_the_page_has_examples_of_every_client() -> None:
     assert [needs for needs, _ in BLOCKS if needs] == [
-        ["python3"], ["aws"], ["mc"], ["s3cmd"], ["rclone"], ["restic"], ["sos"], ["curl"],
+        ["python3"], ["aws"], ["mc"], ["sos", "seq"], ["s3cmd"], ["rclone"], ["restic"], ["sos"], ["curl"],
     ]  # fmt: skip
     assert ADDRESS in SETTINGS
 
