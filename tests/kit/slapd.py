@@ -104,13 +104,19 @@ class Slapd:
     def _launch(self) -> bool:
         urls = f"ldap://127.0.0.1:{self.port} ldaps://127.0.0.1:{self.tls_port}"
         command = [str(self._program), "-d", "0", "-f", str(self.path / "slapd.conf"), "-h", urls]
+        told = self.path / "slapd.pid"
+        told.unlink(missing_ok=True)
         with open(self.path / "log", "ab") as log:
             self._process = process = subprocess.Popen(command, stdout=log, stderr=log)
 
         def listens() -> bool:
+            if process.poll() is not None:
+                return True
+            if not told.exists():  # somebody else may have taken the port meanwhile
+                return False
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.tls_port), 1):
                 return True
-            return process.poll() is not None
+            return False
 
         until(listens, "slapd to listen")
         return process.poll() is None
