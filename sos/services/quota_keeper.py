@@ -14,6 +14,8 @@ Q3  A grant that its writer does not settle (it died, or does not know the outco
     and its outcome shows: the term is raised, which voids every grant, and a Flush of the grant's set is answered.
 Q4  A new keeper knows nothing of its predecessor's grants: it raises the term, and grants nothing before a Flush of every
     set is answered.
+Q5  What was decided before a quota was in force needed no grant: after a change of quotas nothing is granted before a
+    Flush of every set is answered either.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from ..base.pages import PULSE_INCARNATION, QUOTA_TERM, Pages
+from ..base.pages import GEN_BUCKETS, GEN_IAM, PULSE_INCARNATION, QUOTA_TERM, Pages
 from ..domain.errors import Busy, QuotaExceeded, StoreError, rebuild
 from ..erasure.handle import SetHandle
 from ..mesh.client import MeshClient, PeerFailed, PeerLost
@@ -59,11 +61,13 @@ class Limit(NamedTuple):
     :param name: of the bucket (its id) or the account
     :param quota: bytes
     :param buckets: ids of those that count together
+    :param word: of the shared page: the generation that tells of its change
     """
 
     name: str
     quota: int
     buckets: tuple[int, ...]
+    word: int = GEN_BUCKETS
 
 
 class LimitsOf(Protocol):
@@ -142,9 +146,9 @@ class Keeper:
         self, sets: Sequence[SetHandle], limits: LimitsOf, pages: Pages, clock_s: Callable[[], float] = time.monotonic
     ) -> None:
         self._sets, self._limits, self._pages, self._clock_s = sets, limits, pages, clock_s
-        # Q4: the first keeper of a server has no predecessor
-        self._strange = {one.number for one in sets} if pages.generation(QUOTA_TERM) else set()
         pages.set_word(QUOTA_TERM, pages.generation(QUOTA_TERM) + 1)
+        #: generation of each word at the last Flush of all sets (Q5); none yet (Q4)
+        self._settled: dict[int, int] = {}
         self._held: dict[int, _Held] = {}
         self._numbers = itertools.count(1)
         self._waiting: list[_Waiting] = []
@@ -207,10 +211,13 @@ class Keeper:
 
     async def _turn(self, waiting: list[_Waiting]) -> list[_Waiting]:
         """Answer those that can be; the others. :raises StoreError: what is stored cannot be told"""
-        await self._meet_strangers()
-        self._void_the_lost()
+        now = {word: self._pages.generation(word) for word in (GEN_BUCKETS, GEN_IAM)}
         await self._limits.prepare()
         limits = {one.wanted.bucket_id: self._limits.of(one.wanted.bucket_id) for one in waiting}
+        await self._meet_strangers(
+            {word: now[word] for word in {limit.word for some in limits.values() for limit in some}}
+        )
+        self._void_the_lost()
         held = self._sums()  # Q2
         used = await self._used({limit.name: limit for some in limits.values() for limit in some}.values())
         return [one for one in waiting if not self._answered(one, limits[one.wanted.bucket_id], held, used)]
@@ -290,19 +297,23 @@ class Keeper:
             self._held.pop(key, None)
         self._changed.set()
 
-    async def _meet_strangers(self) -> None:
-        """Q4. :raises Busy, WriteQuorumLost"""
-        if not self._strange:
+    async def _meet_strangers(self, now: dict[int, int]) -> None:
+        """Q4 and Q5.
+
+        :param now: generations, read before the limits that are looked at
+        :raises Busy, WriteQuorumLost
+        """
+        if all(self._settled.get(word) == generation for word, generation in now.items()):
             return
         try:
             async with asyncio.timeout(FLUSH_S_MAX):
-                await asyncio.gather(*(self._flush(number) for number in list(self._strange)))
+                await asyncio.gather(*(self._flush(one.number) for one in self._sets))
         except TimeoutError:
-            raise Busy("the keeper of quotas has been replaced and waits for a set") from None
+            raise Busy("the keeper of quotas waits for a set to tell what it has decided") from None
+        self._settled |= now
 
     async def _flush(self, number: int) -> None:
         await self._sets[number].submit([Flush(request_id=request_id(), bucket_id=0)])
-        self._strange.discard(number)
 
 
 def count(view: View, limits: Iterable[Limit]) -> dict[str, int]:

@@ -74,7 +74,7 @@ class Limits:
             found.append(Limit(str(record.bucket_id), record.quota_bytes, (record.bucket_id,)))
         account = owner_of(record)
         if quota := self._accounts.get(account):
-            found.append(Limit(f"account {account}", quota, self._buckets.ids_of(account)))
+            found.append(Limit(f"account {account}", quota, self._buckets.ids_of(account), GEN_IAM))
         return tuple(found)
 
     def term(self, record: BucketRecord | None) -> int:

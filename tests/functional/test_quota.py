@@ -166,6 +166,20 @@ def test_a_quota_below_what_is_there_keeps_it_and_takes_no_more(s3: Any, root: A
     s3.put_object(Bucket=bucket, Key="d", Body=bytes(5000))
 
 
+def test_a_quota_that_is_set_while_all_write_holds_at_once(server: Server, root: AdminWire, bucket: str) -> None:
+    """R16: what was on its way when it was set counts too."""
+    writers = Writers(server, [bucket])
+    running = threading.Thread(target=writers.run, args=(12, 20_000))
+    running.start()
+    until(lambda: writers.taken > 50, "some writes")
+    quota = held(root, bucket) + 1_500_000
+    limit(root, bucket, quota)
+    limit(root, bucket, 0)
+    limit(root, bucket, quota + 500_000)
+    running.join()
+    assert quota + 480_000 <= held(root, bucket) <= quota + 500_000
+
+
 def test_a_copy_counts(s3: Any, root: AdminWire, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="a", Body=bytes(600))
     limit(root, bucket, 1500)
