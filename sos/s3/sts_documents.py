@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from ..domain.errors import AccessDenied, Busy, IdentityClosed, MustWait, ReadQuorumLost, StoreError, WriteQuorumLost
@@ -11,6 +12,8 @@ from ..services.identity import sts_errors as refused
 from ..services.identity.access_keys import Issued
 from .auth.errors import AuthError
 from .xml.text import HEADER, XML, escape, iso_time
+
+log = logging.getLogger("sos.s3")
 
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 Elements = Sequence[tuple[str, str]]
@@ -73,6 +76,8 @@ def granted(action: str, issued: Issued, more: Elements, request_id: str, *, rol
 
 def refusal(error: Exception, request_id: str) -> Reply:
     """The reply for a refusal; causes inside this server are not told."""
+    if isinstance(error, StoreError) and not isinstance(error, (AuthError, AccessDenied)):
+        log.error("no session could be made: %s %s %s", error.name, error.message, error.detail)
     status, code, text = next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
     if isinstance(error, refused.StsRefused):
         text = str(error) or text

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from sos.domain.errors import NoSuchAccessKey, SettingRefused
+from sos.domain.errors import DriveFault, IdentityClosed, NoSuchAccessKey, ReadQuorumLost, SettingRefused
 from sos.meta.iam import KeyKind
-from sos.services.identity import arns, certificates
+from sos.s3.auth.errors import InvalidAccessKeyId
+from sos.s3.sts_documents import CODES, refusal
+from sos.services.identity import arns, certificates, sts_errors
 from sos.services.identity.access_keys import Parent
 from sos.services.identity.openid import OpenId
 from sos.services.identity.openid_settings import BadProvider, read_provider, read_providers
-from sos.services.identity.openid_tokens import parent_name, values_of, vouched
+from sos.services.identity.openid_tokens import _claims, parent_name, values_of, vouched
 from sos.services.identity.outbound import Outbound
 from sos.services.identity.plugin import IdentityPlugin, read_plugin
 from sos.services.identity.policies import Target
@@ -170,6 +172,12 @@ def test_of_claims_only_what_policies_can_ask_for_is_kept() -> None:
     }
 
 
+@pytest.mark.parametrize("payload", [b"", b"[]", b"7", b'{"sub": "\\ud800"}', b'{"exp": NaN}', b"\xff", b"[" * 100_000])
+def test_claims_that_are_no_json_object_of_text(payload: bytes) -> None:
+    with pytest.raises(InvalidParameter):
+        _claims(payload)
+
+
 def test_users_of_two_providers_are_two() -> None:
     assert parent_name("alice", "https://a") != parent_name("alice", "https://b")
     assert len(parent_name("x" * 10_000, "https://a")) == 43
@@ -295,3 +303,34 @@ def test_a_certificate_is_looked_at_again_on_a_connection_that_lasts(tmp_path: A
         certificates.read_certificate(b"nonsense", True, now)
     with pytest.raises(InsecureConnection):
         certificates.read_certificate(der, False, now)
+
+
+# -- replies ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (sts_errors.NotAllowed(), 403, "AccessDenied"),
+        (sts_errors.MissingParameter(), 400, "MissingParameter"),
+        (sts_errors.InvalidParameter(), 400, "InvalidParameterValue"),
+        (sts_errors.ExpiredToken(), 400, "ExpiredToken"),
+        (sts_errors.InsecureConnection(), 400, "InsecureConnection"),
+        (sts_errors.BadCertificate(), 400, "InvalidClientCertificate"),
+        (sts_errors.Disabled(), 503, "STSNotInitialized"),
+        (sts_errors.UpstreamFailed(), 500, "InternalError"),
+        (InvalidAccessKeyId(), 403, "AccessDenied"),
+        (IdentityClosed(), 503, "STSIAMNotInitialized"),
+        (ReadQuorumLost(set=0), 503, "STSIAMNotInitialized"),
+        (DriveFault("/srv/drives/1 is gone"), 500, "InternalError"),
+    ],
+)
+def test_every_refusal_has_a_code_and_tells_no_cause(error: Exception, status: int, code: str) -> None:
+    reply = refusal(error, "ID")
+    assert reply.status == status and isinstance(reply.body, bytes)
+    assert f"<Code>{code}</Code>".encode() in reply.body and b"<Message></Message>" not in reply.body
+    assert b"/srv" not in reply.body
+
+
+def test_every_kind_of_refusal_is_told() -> None:
+    assert set(sts_errors.StsRefused.__subclasses__()) <= CODES.keys()

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from joserfc import jwt
+from joserfc import jws
 from joserfc.errors import JoseError
 
 from ...domain.policy import keys as condition_keys
@@ -47,9 +47,10 @@ async def verify(token: str, settings: ProviderSettings, keys: ProviderKeys, now
     if key is None:
         raise InvalidParameter(f"No public key found for kid {kid[:64]}")
     try:
-        claims = jwt.decode(token, key, algorithms=[algorithm]).claims
-    except (JoseError, ValueError, TypeError, RecursionError):
+        payload = jws.deserialize_compact(token, key, algorithms=[algorithm]).payload
+    except (JoseError, ValueError, TypeError):
         raise InvalidParameter("the signature of the token cannot be verified") from None
+    claims = _claims(payload)
     check_claims(claims, settings.client_id, (await keys.discovery()).issuer, now_s)
     return claims
 
@@ -71,6 +72,17 @@ def _header(token: str) -> tuple[str, str]:
     if not isinstance(kid, str):
         raise InvalidParameter(f"Invalid kid value {str(kid)[:64]}")
     return kid, str(algorithm)
+
+
+def _claims(payload: bytes) -> Claims:
+    """:raises InvalidParameter:"""
+    try:
+        claims = msgspec.json.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        claims = None
+    if not isinstance(claims, dict):
+        raise InvalidParameter("the claims of the token are malformed")
+    return claims
 
 
 def check_claims(claims: Mapping[str, Any], client_id: str, issuer: str, now_s: float) -> None:
