@@ -363,7 +363,7 @@ class Worker:
     def _ask_clients(self) -> None:
         """Whether client certificates are asked for, as the configuration has it."""
         if self.certificates is not None:
-            self.certificates.ask_clients(bool(self.configuration.enabled(certificates.SUBSYSTEM)))
+            self.certificates.ask_clients(certificates.asked_for(self.configuration.enabled(certificates.SUBSYSTEM)))
 
     def _reader_check(self) -> None:
         for number in self.owners:

@@ -6,6 +6,7 @@ That the certificate is one of a trusted authority, for clients, and valid now, 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ...domain.errors import SettingRefused
 from .sts_errors import BadCertificate, InsecureConnection, MissingParameter
+
+log = logging.getLogger("sos.identity")
 
 SUBSYSTEM = "identity_tls"
 _CLIENTS = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
@@ -37,6 +40,17 @@ async def check(values: Mapping[str, str]) -> None:
     """:raises SettingRefused: it asks for what would let anybody be anybody"""
     if values.get("skip_verify", "").lower() not in ("", "off"):
         raise SettingRefused("certificates of clients are always verified: skip_verify cannot be on")
+
+
+def asked_for(targets: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether clients are asked for certificates.
+
+    :param targets: the enabled ones
+    """
+    if any(values.get("skip_verify", "").lower() not in ("", "off") for values in targets.values()):
+        # it can still come from the environment
+        log.warning("skip_verify of %s does nothing: certificates of clients are always verified", SUBSYSTEM)
+    return bool(targets)
 
 
 def read_certificate(der: bytes, secure: bool, now: datetime) -> Certified:
