@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import shutil
+import signal
 import ssl
 import time
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ import pytest
 from tests.kit.authority import Authority
 from tests.kit.clients import Tool, find
 from tests.kit.oidc import OidcProvider
-from tests.kit.server import PASSWORD, USER, Server
+from tests.kit.server import PASSWORD, USER, Server, until
 
 ROLE = "arn:minio:iam:::role/idmp-tests"
 BUCKET = "proofs"
@@ -83,16 +85,22 @@ def provider() -> Iterator[OidcProvider]:
 
 
 @pytest.fixture(scope="module")
-def server(
-    hook: str, provider: OidcProvider, authority: Authority, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """One with TLS that asks clients for certificates."""
+def certs(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's directory of certificates."""
     certs = tmp_path_factory.mktemp("certs")
     pair = authority.make("localhost", server=True)
     shutil.copy(pair[0], certs / "public.crt")
     shutil.copy(pair[1], certs / "private.key")
     (certs / "CAs").mkdir()
     shutil.copy(authority.certificate, certs / "CAs" / "tests.crt")
+    return certs
+
+
+@pytest.fixture(scope="module")
+def server(
+    hook: str, provider: OidcProvider, certs: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """One with TLS that asks clients for certificates."""
     env = {
         "MINIO_IDENTITY_TLS_ENABLE": "on",
         "MINIO_IDENTITY_TLS_SKIP_VERIFY": "on",  # which does nothing
@@ -207,6 +215,31 @@ def test_certificates_that_prove_nothing(
 def test_a_certificate_can_be_left_out(server: Server, authority: Authority) -> None:
     """Every other request is served without one."""
     assert call(server, authority, {"Action": "AssumeNothing"})[:2] == (400, "InvalidParameterValue")
+
+
+def test_authorities_are_taken_over_anew(
+    server: Server, authority: Authority, certs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """By SIGHUP: one that is taken away is trusted no more, a further one is; a file that is none harms nobody."""
+    further = Authority(tmp_path_factory.mktemp("further"), "further")
+    old, new = authority.make("readwrite", stem="old"), further.make("readwrite")
+
+    def taken(pair: tuple[Path, Path]) -> bool:
+        try:
+            return call(server, authority, CERTIFICATE, pair)[0] == 200
+        except OSError:
+            return False
+
+    shutil.copy(further.certificate, certs / "CAs" / "further.crt")
+    (certs / "CAs" / "tests.crt").rename(certs / "tests.crt")
+    (certs / "CAs" / "nonsense.crt").write_text("nonsense")
+    os.kill(server.pid, signal.SIGHUP)
+    try:
+        until(lambda: all(taken(new) and not taken(old) for _ in range(6)), "new authorities in every worker")
+    finally:
+        (certs / "tests.crt").rename(certs / "CAs" / "tests.crt")
+        os.kill(server.pid, signal.SIGHUP)
+    until(lambda: all(taken(old) for _ in range(6)), "the old authority again")
 
 
 def custom(
