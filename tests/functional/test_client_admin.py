@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.kit.clients import Tool, mc, own
+from tests.kit.own_client import Speaker
 from tests.kit.server import USER, Server, until
 
 SECRET = "a-secret-of-hers"
@@ -25,14 +26,7 @@ def tool(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Tool:
 
 @pytest.fixture(scope="module")
 def ask(tool: Tool) -> Ask:
-    """Run an admin command that must succeed; its JSON lines."""
-
-    def run(*arguments: str | Path, **named: Any) -> list[dict[str, Any]]:
-        found = [json.loads(line) for line in tool("admin", *arguments, "--json", **named).lines]
-        assert all(one["status"] == "success" for one in found), found
-        return found
-
-    return run
+    return Speaker(tool, "admin").ask
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +34,8 @@ def fail(tool: Tool) -> Callable[..., str]:
     """Run an admin command that must fail; the code that the server gave, or the message."""
 
     def run(*arguments: str | Path, **named: Any) -> str:
-        ended = tool.run("admin", *arguments, "--json", **named)
-        assert ended.code == 1, ended
-        cause = json.loads(ended.lines[-1])["error"]["cause"]
-        return str(cause["error"].get("Code") or cause["message"])
+        message, code = Speaker(tool, "admin").fail(*arguments, **named)
+        return code or message
 
     return run
 
