@@ -8,6 +8,7 @@ from ..domain.errors import InvalidRequest, NotImplementedHere
 from ..http.message import Reply, Request
 from ..http.signed import Authenticate
 from .call import Call, Services
+from .compression import compressed
 from .router import route
 
 PARAMETERS_MAX = 1000
@@ -33,4 +34,4 @@ class AdminApi:
             await call.authorise()
         if operation.handler is None:
             raise NotImplementedHere(what=operation.name)
-        return await operation.handler(call)
+        return await compressed(request, await operation.handler(call))

@@ -55,7 +55,10 @@ async def site_info(call: Call) -> Reply:
 
 async def site_status(call: Call) -> Reply:
     """madmin ``SRStatusInfo`` and ``SRInfo``, of which nothing else is filled in where sites are not replicated."""
-    return plain({"Enabled": False})
+    nothing: dict[str, dict[str, str]] = {
+        f"{kind}Stats": {} for kind in ("Bucket", "Policy", "User", "Group", "ILMExpiry")
+    }
+    return plain({"Enabled": False, **nothing})
 
 
 async def site_change(call: Call) -> Reply:

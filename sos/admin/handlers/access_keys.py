@@ -14,11 +14,13 @@ import msgspec
 
 from ...domain.errors import (
     AccessDenied,
+    CredentialsTaken,
     InvalidArgument,
     InvalidRequest,
     NoSuchAccessKey,
     NoSuchServiceAccount,
     NoSuchUser,
+    ServiceAccountNotAllowed,
     UnknownCall,
 )
 from ...domain.policy.builtin import builtin_json
@@ -33,6 +35,7 @@ from .openid_info import openid_info
 
 DURATION = "svc:DurationSeconds"
 """Condition key: for how long a new service account is asked for."""
+TAKEN = "Specified service account action is not allowed: the service account access key is taken by another user"
 PROVIDERS = ("builtin", "ldap", "openid")
 
 
@@ -82,7 +85,12 @@ async def created(call: Call, wanted: NewKey, parent_of: Callable[[], Awaitable[
         wanted.description or wanted.comment,
         expires_ns,
     )
-    made = await call.services.identity.access_keys.create(parent, service)
+    try:
+        made = await call.services.identity.access_keys.create(parent, service)
+    except CredentialsTaken:
+        if wanted.access_key == call.services.identity.accounts.root().root_key:
+            raise
+        raise ServiceAccountNotAllowed(TAKEN) from None
     expiration = moments.show(made.expires_ns, moments.EPOCH)
     credentials = {"accessKey": made.access_key, "secretKey": made.secret, "expiration": expiration}
     return await call.sealed({"credentials": credentials})
@@ -252,6 +260,8 @@ async def described(call: Call, record: KeyRecord) -> dict[str, Any]:
     """madmin ``InfoServiceAccountResp``: as listed, with the policy that binds the key."""
     shown = listed(call, record)
     del shown["accessKey"]
+    if not record.expires_ns:
+        del shown["expiration"]
     document = record.session_policy or await _implied(call, record)
     return {**shown, "policy": msgspec.json.format(document, indent=1).decode()}
 

@@ -82,24 +82,22 @@ async def attach_or_detach(call: Call) -> Reply:
 
 
 async def entities(call: Call) -> Reply:
-    """What is attached to what: all of it, or what concerns the users, groups and policies named."""
+    """What concerns the users, groups and policies named; where none is named, of each policy in use who uses it."""
     users, groups, names = (call.query.get(name, []) for name in ("user", "group", "policy"))
     identity = call.services.identity
     all_users = {user.name: user for user in await identity.users.every(call.account)}
     all_groups = {group.name: group for group in await identity.groups.every(call.account)}
     every = not (users or groups or names)
-    wanted_users = all_users if every else [name for name in users if name in all_users]
-    wanted_groups = all_groups if every else [name for name in groups if name in all_groups]
-    of_users = [_user_mapping(all_users[name], all_groups) for name in sorted(wanted_users)]
-    of_groups = [_group_mapping(all_groups[name]) for name in sorted(wanted_groups)]
-    records = await identity.policies.every(call.account)
+    of_users = [_user_mapping(all_users[name], all_groups) for name in sorted(users) if name in all_users]
+    of_groups = [_group_mapping(all_groups[name]) for name in sorted(groups) if name in all_groups]
+    records = await identity.policies.every(call.account) if every or names else []
     of_policies = [await _policy_mapping(call, one) for one in records if every or one.name in names]
     return await call.sealed(
         {
             "timestamp": moments.show(call.request.received_ns),
             **some(
-                userMappings=[one for one in of_users if not every or (len(one) > 1 and one["policies"])],
-                groupMappings=[one for one in of_groups if not every or one["policies"]],
+                userMappings=of_users,
+                groupMappings=of_groups,
                 policyMappings=[one for one in of_policies if not every or one["users"] or one["groups"]],
             ),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...domain.errors import InvalidAdminArgument, InvalidRequest
+from ...domain.errors import InvalidAdminArgument
 from ...http.message import Reply
 from .. import moments
 from ..call import Call, done, plain
@@ -49,7 +49,7 @@ async def pool_status(call: Call) -> Reply:
     for pool in await _pools(call):
         if wanted == (str(pool["id"]) if by_id else pool["cmdline"]):
             return plain(pool)
-    raise InvalidRequest("There is no such pool.")
+    raise InvalidAdminArgument(f"specified pool '{wanted}' not found, please specify a valid pool")
 
 
 async def _pools(call: Call) -> list[dict[str, Any]]:

@@ -69,4 +69,4 @@ def _shown(user: UserRecord) -> dict[str, Any]:
     """madmin ``UserInfo``; secrets are never shown."""
     shown = some(policyName=",".join(user.policies), memberOf=user.groups)
     state = {"status": "enabled" if user.enabled else "disabled", "updatedAt": moments.show(user.updated_ns)}
-    return {"userAuthInfo": {"type": user.provider}, **shown, **state}
+    return {**shown, **state}

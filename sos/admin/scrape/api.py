@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from ...domain.errors import NotImplementedHere, UnknownCall
 from ...http.message import Reply, Request
 from ..call import Services
+from ..compression import compressed
 from . import v2, v3
 from .figures import gather
 from .page import Page
@@ -29,6 +30,9 @@ class Metrics:
 
     async def __call__(self, request: Request) -> Reply:
         """:raises AccessDenied, UnknownCall, NotImplementedHere, ReadQuorumLost"""
+        return await compressed(request, await self._answer(request))
+
+    async def _answer(self, request: Request) -> Reply:
         if not self._public():
             await bearer(request, self._services)
         if request.method not in ("GET", "HEAD"):
