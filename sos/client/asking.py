@@ -1,10 +1,13 @@
-"""Calls of the admin API, with their errors told as the command's."""
+"""What commands ask: the admin API, with its errors told as the command's; the user, for what was not given."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
+
+import click
 
 from .connection import Admin
 from .errors import FAULTS, Failure, Stop
@@ -69,3 +72,10 @@ def document(path: str, what: str) -> bytes:
     if len(text) > DOCUMENT_BYTES_MAX:
         raise Stop(what, Failure(f"`{path}` has more than {DOCUMENT_BYTES_MAX} bytes."))
     return text
+
+
+def asked(prompt: str, hidden: bool = False) -> str:
+    """From a terminal, or the next line of standard input."""
+    if sys.stdin.isatty():
+        return str(click.prompt(prompt, prompt_suffix="", hide_input=hidden, default="", show_default=False, err=True))
+    return sys.stdin.readline().rstrip("\r\n")

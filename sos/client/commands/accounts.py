@@ -7,13 +7,12 @@ from typing import Any
 import click
 
 from .. import formats
-from ..asking import Asker
+from ..asking import Asker, asked
 from ..command import command, value
 from ..command import group as family
 from ..errors import Failure, Stop
 from ..groups import admin
 from ..session import Session
-from .users import asked
 
 
 @family(admin, "account")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from ..aliases import Alias, checked, of_entry
+from ..asking import asked
 from ..command import command, flag, value
 from ..command import group as family
 from ..errors import FAULTS, Failure, Missing, Stop, explain
@@ -44,8 +45,8 @@ def set_alias(
     api: str, path: str, lookup: str, offline: bool,
 ) -> None:  # fmt: skip
     """Add an alias, or change one: NAME URL [ACCESSKEY SECRETKEY]. Keys that are not given are asked for."""
-    access_key = access_key or _asked("Enter Access Key: ")
-    secret_key = secret_key or (_asked("Enter Secret Key: ", hidden=True) if access_key else "")
+    access_key = access_key or asked("Enter Access Key: ")
+    secret_key = secret_key or (asked("Enter Secret Key: ", hidden=True) if access_key else "")
     path = _OLDER.get(lookup, path) if lookup else path
     made = Alias(name.rstrip("/"), url.rstrip("/"), access_key, secret_key, api=api or "s3v4", path=path)
     try:
@@ -56,12 +57,6 @@ def set_alias(
     except FAULTS as error:
         raise Stop(_INVALID, error) from None
     session.console.say(_shown(made), f"Added `{made.name}` successfully.")
-
-
-def _asked(prompt: str, hidden: bool = False) -> str:
-    if sys.stdin.isatty():
-        return str(click.prompt(prompt, prompt_suffix="", hide_input=hidden, default="", show_default=False, err=True))
-    return sys.stdin.readline().rstrip("\r\n")
 
 
 def _probe(session: Session, made: Alias) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import click
 
-from ..asking import Asker
+from ..asking import Asker, asked
 from ..command import command
 from ..command import group as family
 from ..errors import Failure, Stop
@@ -32,13 +31,6 @@ def add(session: Session, alias: str, name: str, secret: str) -> None:
     secret = secret or asked("Enter Secret Key: ", hidden=True)
     asker.json("PUT add-user", {"secretKey": secret, "status": "enabled"}, sealed=True, accessKey=name)
     session.console.say({"accessKey": name, "userStatus": "enabled"}, f"Added user `{name}` successfully.")
-
-
-def asked(prompt: str, hidden: bool = False) -> str:
-    """From a terminal, or the next line of standard input."""
-    if sys.stdin.isatty():
-        return str(click.prompt(prompt, prompt_suffix="", hide_input=hidden, default="", show_default=False, err=True))
-    return sys.stdin.readline().rstrip("\r\n")
 
 
 @command(user, "list")
