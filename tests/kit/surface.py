@@ -99,7 +99,7 @@ class Surface:
         if signed:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
             fields |= {"x-amz-date": stamp, "x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
-            canonical = encode_query(parse_query(query.encode()))
+            canonical = encode_query(parse_query(query.encode()))[0]
             fields["authorization"] = sign_v4(method, raw, canonical, fields, "UNSIGNED-PAYLOAD", stamp=stamp)
         message = request(method, raw + ("?" + query if query else ""), list(fields.items()), body)
         reply = self.loop.run_until_complete(self.dispatcher.handle(message))

@@ -7,6 +7,7 @@ in a query it is a blank, as browsers and the other S3 servers have it.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from .errors import InvalidURI
@@ -61,13 +62,15 @@ def parse_query(raw: bytes) -> list[tuple[str, str]]:
     return pairs
 
 
-def encode_query(pairs: list[tuple[str, str]]) -> str:
-    """The canonical query string of signature V4: names and values encoded, sorted by both."""
+def encode_query(pairs: list[tuple[str, str]]) -> tuple[str, ...]:
+    """The canonical query string of signature V4: names and values encoded, sorted by both; and where that is another
+    one, what minio-go and madmin-go sign: sorted by name, the values of one name in the order sent."""
     if not pairs:
-        return ""
+        return ("",)
     encoded = [(uri_encode(n.encode(), ""), uri_encode(v.encode(), "")) for n, v in pairs]
-    encoded.sort()
-    return "&".join([f"{n}={v}" for n, v in encoded])
+    whole = sorted(encoded)
+    by_name = sorted(encoded, key=itemgetter(0)) if len(encoded) > 1 else whole
+    return tuple("&".join([f"{n}={v}" for n, v in one]) for one in ((whole,) if by_name == whole else (whole, by_name)))
 
 
 def uri_encode(raw: bytes, safe: str = "/") -> str:

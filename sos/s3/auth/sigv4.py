@@ -5,13 +5,15 @@ request's; clocks agree within 15 minutes; a presigned request lives for at most
 unsigned: minio-go leaves it out of streaming requests.
 
 A signature is accepted over the canonical path (decoded, encoded again) or over the path exactly as sent. Both name
-the same key, which is a pure function of what was sent.
+the same key, which is a pure function of what was sent. So it is with parameters of one name: sorted by value, or in
+the order sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import product
 
 import msgspec
 
@@ -62,14 +64,17 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """What a request says of its own signature."""
+    """What a request says of its own signature.
+
+    :param queries: canonical query strings of which one must be signed
+    """
 
     scope: Scope
     signed: tuple[str, ...]
     signature: str
     stamp: str
     payload: str
-    query: str
+    queries: tuple[str, ...]
     scheme: Scheme
     signed_at_s: int
 
@@ -258,8 +263,8 @@ def _verify(request: Request, values: dict[str, str], claim: Claim, found: Crede
     _complete(request, values, claim.signed)
     scope, text = claim.scope, claim.scope.text
     key = signing_key(found.secret_key, scope.date, scope.region, scope.service)
-    for path in _paths(request.path):
-        canonical = canonical_request(request.method, path, claim.query, values, claim.signed, claim.payload)
+    for path, query in product(_paths(request.path), claim.queries):
+        canonical = canonical_request(request.method, path, query, values, claim.signed, claim.payload)
         if same(sign(key, string_to_sign(claim.stamp, text, canonical)), claim.signature):
             seed = Seed(key, claim.stamp, text, claim.signature)
             return Identity(
