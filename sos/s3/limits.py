@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..domain.errors import KmsNotConfigured
 from ..http.message import Headers
 from .errors import Code, Refusal
 
@@ -15,13 +16,20 @@ UNAVAILABLE = (
 )
 """Names that ask for what this server does not offer."""
 
+KEYS_OF_SERVICE = frozenset({"x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"})
+"""Names that ask for encryption with keys of a service."""
+
 _REFUSED = INTERNAL + UNAVAILABLE
 
 
 def check_headers(headers: Headers) -> None:
-    """:raises Refusal: InvalidArgument or NotImplemented for a name that is not accepted from a client"""
+    """:raises Refusal: InvalidArgument or NotImplemented for a name that is not accepted from a client
+    :raises KmsNotConfigured:
+    """
     for name, _ in headers.items:
         if name.startswith(_REFUSED):
             if name.startswith(INTERNAL):
                 raise Refusal(Code.InvalidArgument, "Your metadata headers are not supported.", ArgumentName=name)
+            if name in KEYS_OF_SERVICE:
+                raise KmsNotConfigured()
             raise Refusal(Code.NotImplemented, f"The header {name} is not implemented by this server.")

@@ -96,9 +96,9 @@ async def entities(call: Call) -> Reply:
         {
             "timestamp": moments.show(call.request.received_ns),
             **some(
-                userMappings=of_users,
+                userMappings=[one for one in of_users if one["policies"] or "memberOfMappings" in one],
                 groupMappings=of_groups,
-                policyMappings=[one for one in of_policies if not every or one["users"] or one["groups"]],
+                policyMappings=[one for one in of_policies if one["users"] or one["groups"]],
             ),
         }
     )
