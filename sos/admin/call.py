@@ -225,7 +225,7 @@ def decode(text: bytes, kind: type[T]) -> T:
     """:raises BadDocument:"""
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadDocument(f"JSON configuration provided is of incorrect format: {error}") from None
 
 

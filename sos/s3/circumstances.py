@@ -1,7 +1,8 @@
 """What a request says of itself: the values of condition keys, made only when a policy asks for them.
 
 Names are the canonical spellings of ``sos/domain/policy/keys.py``. The address is that of the connection: what a client
-writes into ``X-Forwarded-For`` counts for nothing (A11).
+writes into ``X-Forwarded-For`` counts for nothing (A11). Of a header the value counts that handlers use, which is the first;
+a parameter of the query is none, however it is called.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from ..http.message import Request
 from ..services.decisions.records import Facts
-from .auth.identity import Identity
+from .auth.identity import Identity, Scheme
 
 NS_PER_S = 1_000_000_000
 EXISTING_TAG, REQUEST_TAG = "s3:ExistingObjectTag/", "s3:RequestObjectTag/"
@@ -57,7 +58,7 @@ class Circumstances:
         if make is not None:
             return make(self)
         if key.startswith("s3:x-amz-"):
-            return tuple(self.request.headers.all(key[3:])) or _one(self.query.get(key[3:], ""))
+            return _one(self.request.headers.get(key[3:]))
         if key.startswith(EXISTING_TAG):
             if self.tags is None:
                 raise TagsWanted()
@@ -94,6 +95,14 @@ def _age(self: Circumstances) -> Found:
     return (str(max(0, self.request.received_ns // 1_000_000 - signed * 1000)),) if signed else None
 
 
+def _payload(self: Circumstances) -> Found:
+    """Presigned requests declare the hash of their body in the query."""
+    name = "x-amz-content-sha256"
+    asked = (value for key, value in self.query.items() if key.lower() == name)
+    given = self.request.headers.get(name)
+    return _one(given or (next(asked, None) if self.identity.scheme is Scheme.QUERY else None))
+
+
 def _request_tags(self: Circumstances) -> dict[str, str]:
     return dict(parse_qsl(self.request.headers.get("x-amz-tagging"), keep_blank_values=True, max_num_fields=100))
 
@@ -118,6 +127,7 @@ _MAKERS: dict[str, Callable[[Circumstances], Found]] = {
     "s3:prefix": _asked("prefix"),
     "s3:delimiter": _asked("delimiter"),
     "s3:max-keys": _asked("max-keys"),
+    "s3:x-amz-content-sha256": _payload,
     "s3:versionid": lambda self: _one(self.version),
     "s3:signatureversion": lambda self: _one(SIGNATURES.get(self.identity.version)),
     "s3:authType": lambda self: _one(str(self.identity.scheme)),

@@ -100,10 +100,10 @@ async def _parent(call: Call, target: str) -> Parent:
     """Whom a new key will belong to. :raises AccessDenied:"""
     if not target or call.names_self(target):
         await call.require("admin:CreateServiceAccount", own=True)
-        if call.other is not None:
-            return Parent(call.account, "")
         if call.who.origin is None:
             raise AccessDenied()
+        if call.other is not None:  # A01: what binds the key binds what it makes there too
+            return Parent(call.account, "", inherited=call.who.origin.inherited)
         return call.who.origin
     await call.require("admin:CreateServiceAccount")
     if target == call.services.identity.accounts.root().root_key:
@@ -222,7 +222,8 @@ async def _key(call: Call, kind: KeyKind | None, action: str, name: str = "", *,
         if kind is KeyKind.SERVICE:
             raise NoSuchServiceAccount() from None
         raise
-    own = record.account == call.account and record.parent == call.user
+    provider = call.who.origin.provider if call.who.origin is not None and call.other is None else "builtin"
+    own = (record.account, record.parent, record.provider) == (call.account, call.user, provider)
     if change and call.who.sessions:
         own = False
     await call.require(action, own=own, account=record.account)
@@ -238,7 +239,8 @@ def root_key(call: Call) -> str:
     """Of the account that is administered."""
     if call.other is not None:
         return call.other.root_key
-    return call.who.caller.user if call.who.owner else call.services.identity.accounts.root().root_key
+    record = call.services.identity.directory.account(call.account)
+    return record.root_key if record is not None else call.who.caller.user
 
 
 # -- showing ---------------------------------------------------------------------------------------------

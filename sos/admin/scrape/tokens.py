@@ -39,15 +39,28 @@ async def bearer(request: Request, services: Services) -> None:
         raise AccessDenied()
     try:
         named = msgspec.json.decode(_payload(token), type=_Claims)
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         raise AccessDenied() from None
     known = await _find(services, named.access_key or named.sub)
     if known is None or not _valid(token, known):
         raise AccessDenied()
-    values = {"aws:SourceIp": (request.peer.removeprefix("::ffff:"),)}.get
     decide = services.access.decide
-    if not decide(known.principal, ACTION, "", None, b"", values, account=ROOT_ACCOUNT):
+    if not decide(known.principal, ACTION, "", None, b"", _values(request).get, account=ROOT_ACCOUNT):
         raise AccessDenied()
+
+
+def _values(request: Request) -> dict[str, tuple[str, ...]]:
+    """What policies can ask of the request."""
+    seconds = request.received_ns // 10**9
+    found = {
+        "aws:SourceIp": request.peer.removeprefix("::ffff:"),
+        "aws:SecureTransport": "true" if request.secure else "false",
+        "aws:UserAgent": request.headers.get("user-agent"),
+        "aws:Referer": request.headers.get("referer"),
+        "aws:CurrentTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)),
+        "aws:EpochTime": str(seconds),
+    }
+    return {name: (value,) for name, value in found.items() if value}
 
 
 def _payload(token: str) -> bytes:
@@ -73,7 +86,7 @@ def _valid(token: str, known: Known) -> bool:
     try:
         found = jwt.decode(token, OctKey.import_key(known.secret.encode()), algorithms=ALGORITHMS)
         jwt.JWTClaimsRegistry(iss={"essential": True, "value": ISSUER}).validate(found.claims)
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, RecursionError):
         return False
     return _named(found.claims) == known.principal.access_key
 

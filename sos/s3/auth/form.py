@@ -22,7 +22,8 @@ from .errors import MalformedForm, MissingContentLength
 
 PARTS_MAX = 1000
 FIELD_BYTES_MAX = 1024 * 1024
-FIELDS_BYTES_MAX = 20 * 1024 * 1024
+#: Of all fields of a form together: they are held in memory before it is known who sends them.
+FIELDS_BYTES_MAX = 1024 * 1024
 HEAD_BYTES_MAX = 8 * 1024
 BOUNDARY_BYTES_MAX = 200
 PIECE_BYTES = 16 * 1024

@@ -19,11 +19,12 @@ from .errors import (
     RequestExpired,
     RequestTimeTooSkewed,
     SignatureDoesNotMatch,
+    UnsignedHeaders,
 )
 from .identity import UNSIGNED, Credentials, Identity, KeyLookup, Scheme
 from .moments import SKEW_S, parse_date
 from .query import percent_decode, uri_encode
-from .sigv4 import header_values
+from .sigv4 import EXTENSIONS, header_values
 
 MINIO_RESOURCES = frozenset(
     {
@@ -103,7 +104,7 @@ def verify_header(
 def verify_presigned(
     request: Request, pairs: list[tuple[str, str]], keys: KeyLookup, now_s: float, host_bucket: str = ""
 ) -> Identity:
-    """Check ``?AWSAccessKeyId=…&Expires=…&Signature=…``."""
+    """Check ``?AWSAccessKeyId=…&Expires=…&Signature=…``. No ``x-minio-*`` header goes with it: it would be unsigned."""
     given: dict[str, str] = {}
     for name, value in pairs:
         if name in ("AWSAccessKeyId", "Expires", "Signature"):
@@ -118,6 +119,8 @@ def verify_presigned(
     if int(expires) < now_s:
         raise RequestExpired()
     values = header_values(request, trim)
+    if added := next((name for name in values if name.startswith(EXTENSIONS)), ""):
+        raise UnsignedHeaders(headers=added)
     token = next((v for n, v in pairs if n == "x-amz-security-token"), values.get("x-amz-security-token", ""))
     found = find(keys, given["AWSAccessKeyId"], token)
     # botocore signs the token as a header and then moves it into the query

@@ -1,8 +1,9 @@
 """Signature version 4 in the ``Authorization`` header and in the query.
 
-Rules beyond the signature itself: ``host`` and every ``x-amz-*`` header must be signed; the scope's date is the
-request's; clocks agree within 15 minutes; a presigned request lives for at most 7 days. ``Content-Type`` may be
-unsigned: minio-go leaves it out of streaming requests.
+Rules beyond the signature itself: ``host`` and every ``x-amz-*`` and ``x-minio-*`` header must be signed, since such
+headers can make another operation of a request (who has a link to delete one object would delete all below it); the
+scope's date is the request's; clocks agree within 15 minutes; a presigned request lives for at most 7 days.
+``Content-Type`` may be unsigned: minio-go leaves it out of streaming requests.
 
 A signature is accepted over the canonical path (decoded, encoded again) or over the path exactly as sent. Both name
 the same key, which is a pure function of what was sent. So it is with parameters of one name: sorted by value, or in
@@ -38,6 +39,7 @@ from .moments import SKEW_S, format_stamp, parse_date, parse_stamp
 from .query import encode_query, percent_decode, uri_encode
 
 EXPIRES_MAX_S = 7 * 24 * 3600
+EXTENSIONS = "x-minio-"
 SINGLE = frozenset({"authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-decoded-content-length", "host"})
 PARAMETERS = (
     "X-Amz-Algorithm",
@@ -236,7 +238,7 @@ def _complete(request: Request, values: dict[str, str], signed: tuple[str, ...])
     if "host" not in signed:
         raise UnsignedHeaders(headers="host")
     for name in values:
-        if name.startswith("x-amz-") and name not in signed:
+        if name.startswith(("x-amz-", EXTENSIONS)) and name not in signed:
             raise UnsignedHeaders(headers=name)
     for name in signed:
         if name not in values:

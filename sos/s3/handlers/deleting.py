@@ -89,16 +89,20 @@ async def delete_objects(call: Call) -> Reply:
     wanted = await call.parsed(parse_delete)
     if not 1 <= len(wanted.object) <= KEYS_MAX:
         raise Refusal(Code.MalformedXML)
-    bucket = await call.bucket_record()
     items = [await _item(call, entry) for entry in wanted.object]
     good = [item for item in items if item.error is None]
-    bypass = await _bypass(call, *(item.key for item in good))
-    results = await call.services.objects.delete_many(
-        bucket, [(i.key, i.version, i.conditions) for i in good], call.identity.account, bypass
-    )
-    answers = dict(zip(map(id, good), results, strict=True))
+    answers = dict(zip(map(id, good), await _deleted(call, good), strict=True))
     rows = [_row(item, answers.get(id(item), item.error), wanted.quiet) for item in items]
     return Reply(200, XML, documents.deleted(rows))
+
+
+async def _deleted(call: Call, items: list[_Item]) -> list[Done | StoreError]:
+    """What became of those that may be deleted. Who may delete nothing does not learn whether there is a bucket."""
+    if not items:
+        return []
+    bucket, bypass = await call.bucket_record(), await _bypass(call, *(item.key for item in items))
+    wanted = [(item.key, item.version, item.conditions) for item in items]
+    return await call.services.objects.delete_many(bucket, wanted, call.identity.account, bypass)
 
 
 async def _grants(call: Call) -> bool:

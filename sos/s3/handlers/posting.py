@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from urllib.parse import urlencode, urlsplit
 
 from ...domain.conditions import NO_CONDITIONS
 from ...domain.errors import InvalidArgument
 from ...domain.names import check_key
-from ...http.message import Headers, Reply
+from ...http.message import Headers, Reply, Request
 from ...meta.proposals import Done
 from ..auth.form import open_file, parse_form
 from ..auth.form_policy import check_form
@@ -16,11 +17,13 @@ from ..call import Call
 from ..describe import Fields
 from ..limits import check_headers
 from ..patience import patiently
-from ..template import check_tag_set, read_template
+from ..template import check_tag_set, read_tags, read_template
 from ..urls import location
 from ..xml import documents
 from ..xml.requests import parse_tagging
 from .writing import made
+
+TAGS = "x-amz-tagging"
 
 
 def _headers(fields: dict[str, str]) -> Headers:
@@ -36,7 +39,23 @@ def _headers(fields: dict[str, str]) -> Headers:
             items.append((_STANDARD.get(name, name), value.encode().decode("latin-1")))
         elif name.startswith("x-amz-"):
             items.append((name, value))
-    return Headers(items)
+    return _with_tags(Headers(items), fields.get("tagging", ""))
+
+
+def _with_tags(headers: Headers, tagging: str) -> Headers:
+    """With the tags of the field ``tagging``, which is XML, as PutObject has them."""
+    if not tagging:
+        return headers
+    tags = read_tags(headers.get(TAGS)) | check_tag_set(parse_tagging(tagging.encode()).pairs)
+    return Headers([*(item for item in headers.items if item[0] != TAGS), (TAGS, urlencode(tags))])
+
+
+def _as_signed(request: Request, headers: Headers) -> Request:
+    """The request as policies see it: what it asks for stands in the form. A header or a parameter that says the same is
+    covered by no signature, and counts for nothing.
+    """
+    own = [item for item in request.headers.items if not item[0].startswith("x-amz-") and item[0] not in headers]
+    return replace(request, headers=Headers([*own, *headers.items]), query=b"")
 
 
 _STANDARD = {
@@ -59,14 +78,12 @@ async def post_object(call: Call) -> Reply:
         lambda: check_form(form, call.bucket, call.keys, call.settings.region, time.time()), call.wait
     )
     fields, key = granted.fields, granted.fields["key"].encode()
-    call.identity = granted.identity
+    call.identity, headers = granted.identity, _headers(fields)
+    call.request, call.query = _as_signed(call.request, headers), {}
     await call.require(call.action, call.bucket, key)
     check_key(key)
-    headers = _headers(fields)
     check_headers(headers)
     template = read_template(headers, granted.identity.account)
-    if tagging := fields.get("tagging"):
-        template.tags.update(check_tag_set(parse_tagging(tagging.encode()).pairs))
     bucket = await call.bucket_record()
     body = open_file(call.request, form, granted.size_min, granted.size_max)
     done = await call.services.objects.put(bucket, key, body, template, NO_CONDITIONS)

@@ -1,0 +1,237 @@
+"""What somebody with few rights tries in order to have more, to learn more, or to stop a worker."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.functional.test_posting import BOUNDARY, Fields, form, signed
+from tests.kit.admin_wire import AdminWire
+from tests.kit.server import Client, Reply, Server
+from tests.kit.sts import SECRET, client
+
+
+def statement(actions: str, resource: str = "", **more: Any) -> dict[str, Any]:
+    named = {"Resource": [f"arn:aws:s3:::{resource}"]} if resource else {}
+    return {"Effect": "Allow", "Action": actions.split(), **named, **more}
+
+
+def document(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def user(root: AdminWire, name: str, *statements: dict[str, Any]) -> str:
+    """A user of root's account with a policy of its own."""
+    assert root.ask("PUT add-user", {"secretKey": SECRET}, sealed=True, accessKey=name).status == 200
+    if statements:
+        assert root.ask("PUT add-canned-policy", document(*statements), name=name).status == 200
+        given = root.ask("PUT set-user-or-group-policy", policyName=name, userOrGroup=name, isGroup="false")
+        assert given.status == 200
+    return name
+
+
+@pytest.fixture(scope="module")
+def root(server: Server) -> AdminWire:
+    return AdminWire(server)
+
+
+# -- what a signature covers -------------------------------------------------------------------------------
+
+
+def sent(url: str, method: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    """A link as somebody uses it to whom it was given, with headers added."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    connection.request(method, f"{parts.path}?{parts.query}", headers=headers)
+    reply = connection.getresponse()
+    return reply.status, reply.read()
+
+
+@pytest.mark.parametrize("version", ["s3v4", "s3"])
+def test_a_link_to_delete_one_thing_deletes_no_more(server: Server, s3: Any, bucket: str, version: str) -> None:
+    """A header that makes another operation of a request must be signed, or cannot be sent with a link."""
+    for key in ("tree", "tree/a"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"kept")
+    signer, forced = client("s3", server, version=version), {"x-minio-force-delete": "true"}
+    one = signer.generate_presigned_url("delete_object", Params={"Bucket": bucket, "Key": "tree"})
+    all_ = signer.generate_presigned_url("delete_bucket", Params={"Bucket": bucket})
+    assert [sent(url, "DELETE", forced)[0] for url in (one, all_)] == [403, 403]
+    assert len(s3.list_objects_v2(Bucket=bucket)["Contents"]) == 2
+    assert sent(one, "DELETE", {})[0] == 204
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["tree/a"]
+
+
+def test_a_forced_deletion_that_is_signed_goes_through(server: Server, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="tree/a", Body=b"gone")
+    with server.client() as root:
+        assert root.request("DELETE", f"/{bucket}/tree", headers={"x-minio-force-delete": "true"}).status == 204
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+# -- what conditions look at -------------------------------------------------------------------------------
+
+
+def test_a_parameter_of_the_query_is_no_header(root: AdminWire, wire: Client, s3: Any, shared: str) -> None:
+    """Conditions see what the handler does: nobody writes what he likes where only copies are allowed."""
+    s3.put_object(Bucket=shared, Key="good/a", Body=b"good")
+    source, only = f"{shared}/good/a", {"StringLike": {"s3:x-amz-copy-source": f"{shared}/good/*"}}
+    user(
+        root,
+        "attacks-copier",
+        statement("s3:PutObject", f"{shared}/copies/*", Condition=only),
+        statement("s3:GetObject", f"{shared}/good/*"),
+    )
+    wire.be("attacks-copier", SECRET)
+    assert wire.request("PUT", f"/{shared}/copies/a", None, b"bad").status == 403
+    assert wire.request("PUT", f"/{shared}/copies/a", {"x-amz-copy-source": source}, b"bad").status == 403
+    assert wire.request("PUT", f"/{shared}/copies/a", headers={"x-amz-copy-source": source}).status == 200
+    assert s3.get_object(Bucket=shared, Key="copies/a")["Body"].read() == b"good"
+
+
+def post(server: Server, bucket: str, fields: Fields, headers: dict[str, str] | None = None, query: str = "") -> int:
+    """A form as a browser sends it; the status."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    given = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **(headers or {})}
+    connection.request("POST", f"/{bucket}{query}", form(fields, b"data"), given)
+    return connection.getresponse().status
+
+
+TAGGED = "<Tagging><TagSet><Tag><Key>class</Key><Value>secret</Value></Tag></TagSet></Tagging>"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [("x-amz-storage-class", "REDUCED_REDUNDANCY"), ("tagging", TAGGED), ("x-amz-tagging", "class=secret")],
+)
+def test_what_a_form_asks_for_is_held_against_policies(
+    root: AdminWire, server: Server, s3: Any, shared: str, field: tuple[str, str]
+) -> None:
+    """A22: a Deny of a storage class or of a tag holds for the fields of a form as for headers."""
+    name = user(
+        root,
+        f"attacks-forms-{field[0]}",
+        statement("s3:PutObject", f"{shared}/forms/*"),
+        *(
+            statement("s3:PutObject", f"{shared}/*", Condition={"StringEquals": {key: value}}) | {"Effect": "Deny"}
+            for key, value in (
+                ("s3:x-amz-storage-class", "REDUCED_REDUNDANCY"),
+                ("s3:RequestObjectTag/class", "secret"),
+            )
+        ),
+    )
+    keys = {"access": name, "secret": SECRET}
+    assert post(server, shared, signed(shared, [("key", "forms/a"), field], **keys)) == 403
+    assert post(server, shared, signed(shared, [("key", "forms/a")], **keys)) == 204
+    assert s3.head_object(Bucket=shared, Key="forms/a").get("TagCount") is None
+
+
+def test_what_no_form_says_grants_nothing(root: AdminWire, server: Server, shared: str) -> None:
+    """A22: a header or a parameter beside a form is covered by no signature."""
+    name = user(
+        root,
+        "attacks-tagger",
+        statement("s3:PutObject", f"{shared}/*", Condition={"StringEquals": {"s3:RequestObjectTag/class": "open"}}),
+    )
+    keys, field = {"access": name, "secret": SECRET}, [("key", "tagged")]
+    for headers, query in (({"x-amz-tagging": "class=open"}, ""), ({}, "?x-amz-tagging=class%3Dopen")):
+        assert post(server, shared, signed(shared, field, **keys), headers, query) == 403
+    opened = [*field, ("tagging", TAGGED.replace("secret", "open"))]
+    assert post(server, shared, signed(shared, opened, **keys)) == 204
+
+
+# -- what is told ------------------------------------------------------------------------------------------
+
+
+def deletion(wire: Client, bucket: str) -> Reply:
+    body = b"<Delete><Object><Key>key</Key></Object></Delete>"
+    digest = base64.b64encode(hashlib.md5(body).digest()).decode()
+    return wire.request("POST", f"/{bucket}", {"delete": ""}, body, {"content-md5": digest})
+
+
+def test_who_may_delete_nothing_learns_of_no_bucket(root: AdminWire, wire: Client, shared: str) -> None:
+    """A24: the reply is the same whether there is a bucket or not."""
+    wire.be(user(root, "attacks-nobody"), SECRET)
+    found, none = deletion(wire, shared), deletion(wire, "there-is-no-such-bucket")
+    assert (found.status, found.code, none.status, none.code) == (200, "AccessDenied", 200, "AccessDenied")
+    assert found.body == none.body
+
+
+# -- keys ----------------------------------------------------------------------------------------------------
+
+
+def test_a_bound_key_makes_bound_keys_in_other_accounts_too(root: AdminWire, server: Server) -> None:
+    """A01: the deployment's root, bound to making keys, cannot make one that is free where it speaks for another."""
+    account = {"name": "attacks-tenant", "accessKey": "attackstenant", "secretKey": SECRET}
+    assert root.ask("PUT add-account", account, sealed=True).status == 200
+    bound = {"policy": document(statement("admin:CreateServiceAccount"))}
+    maker = made_of(server, root.ask("PUT add-service-account", bound, sealed=True).opened)
+    free = made_of(server, root.ask("PUT add-service-account", {}, sealed=True, account="attacks-tenant").opened)
+    assert free.ask("GET list-users").status == 200
+    child = made_of(server, maker.ask("PUT add-service-account", {}, sealed=True, account="attacks-tenant").opened)
+    assert child.ask("GET list-users").code == "AccessDenied"
+    with server.client() as wire:
+        assert wire.be(child.access_key, child.secret).request("GET", "/").status == 403
+
+
+def made_of(server: Server, reply: dict[str, Any]) -> AdminWire:
+    return AdminWire(server, reply["credentials"]["accessKey"], reply["credentials"]["secretKey"])
+
+
+def test_a_tenant_does_not_learn_the_name_of_root(root: AdminWire, server: Server) -> None:
+    """A user of another account who may list keys sees its own root as the parent of its root's keys."""
+    account = {"name": "attacks-other", "accessKey": "attacksother", "secretKey": SECRET}
+    assert root.ask("PUT add-account", account, sealed=True).status == 200
+    owner = AdminWire(server, "attacksother", SECRET)
+    key = made_of(server, owner.ask("PUT add-service-account", {}, sealed=True).opened)
+    looker = AdminWire(server, user(owner, "attacks-looker", statement("admin:ListServiceAccounts")), SECRET)
+    shown = looker.ask("GET info-service-account", accessKey=key.access_key).opened
+    assert shown["parentUser"] == "attacksother"
+
+
+# -- documents that cost more than they should -----------------------------------------------------------------
+
+DEEP = b'{"group":"g","new":' + b"[" * 50_000
+
+
+@pytest.mark.parametrize(
+    ("route", "sealed", "query"),
+    [
+        ("PUT update-group-members", False, {}),
+        ("PUT add-user", True, {"accessKey": "attacks-deep"}),
+        ("PUT add-service-account", True, {}),
+        ("POST sos/policy/simulate", False, {}),
+        ("POST sos/policy/replay", False, {}),
+    ],
+)
+def test_deep_documents_are_bad_documents(root: AdminWire, route: str, sealed: bool, query: dict[str, str]) -> None:
+    """P07."""
+    assert root.ask(route, DEEP, sealed=sealed, **query).status == 400
+
+
+def test_deep_tokens_are_no_tokens(wire: Client) -> None:
+    """P07: before anybody is known."""
+    head, claims = (
+        base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b'{"alg":"HS512"}', b'{"x":' + b"[" * 5000)
+    )
+    reply = wire.be("").request(
+        "GET", "/minio/v2/metrics/cluster", headers={"authorization": f"Bearer {head}.{claims}.AAAA"}
+    )
+    assert (reply.status, json.loads(reply.body)["Code"]) == (403, "AccessDenied")
+
+
+def test_patterns_of_many_stars_hold_up_nobody(root: AdminWire, s3: Any, bucket: str) -> None:
+    """P07: a regular expression takes years for this."""
+    s3.put_object(Bucket=bucket, Key="a" * 500, Body=b"")
+    s3.put_object(Bucket=bucket, Key="a/b", Body=b"")
+    asked = {"volume": bucket}
+    assert root.ask("GET inspect-data", file="**a" * 40 + "b", **asked).status == 404
+    assert root.ask("GET inspect-data", file="*a" * 40 + "*", **asked).status == 200
+    assert root.ask("GET inspect-data", file="**/b", **asked).status == 200
+    assert root.ask("GET inspect-data", file="a?b", **asked).status == 404
+    assert root.ask("POST inspect-data", b"&".join(b"x=1" for _ in range(200))).status == 400
