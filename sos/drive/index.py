@@ -19,7 +19,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import lmdb
@@ -395,11 +395,20 @@ class Index:
         with self._unmapping:
             if self.closed.is_set():
                 return
+            self._wait_for_drive()
             self._environment.close()
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
             self.closed.set()
+
+
+    def _wait_for_drive(self) -> None:
+        """Until the drive takes a change, or refuses it. LMDB writes to its lock file when it closes and holds the
+        interpreter meanwhile: on a drive that hangs, no thread of this process would run any more.
+        """
+        with suppress(OSError):
+            os.utime(os.path.join(self._directory, layout.INDEX_LOCK))
 
 
 def _environment(directory: str, map_bytes: int, writer: bool, root: str) -> Any:

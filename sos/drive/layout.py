@@ -10,6 +10,7 @@ IDENTITY_NEW = "format.json.new"
 LOCK = "lock"
 INDEX = "index"
 INDEX_DATA = "data.mdb"
+INDEX_LOCK = "lock.mdb"
 VOLUMES = "volumes"
 
 #: Apparent size of a volume file in bytes; more only when one extent needs more.

@@ -81,6 +81,10 @@ class Heal:
             self._due_s, self._pause_s = 0.0, RETRY_S_MIN
         elif self._due_s is None:
             self._due_s = time.monotonic() + self._pause_s
+        # said at once, not when its turn comes: who waits for all drives to be whole must not believe that they are
+        for member in self._owner.members:
+            if member.in_sync and member.is_marked():
+                self._show(member.index, True)
         self._attention.set()
 
     async def run(self) -> None:

@@ -60,6 +60,13 @@ class MeshClient:
             _, self._link = await asyncio.get_running_loop().create_unix_connection(_Link, sock=sock)
             return self._link
 
+    def hang_up(self) -> None:
+        """The peer's process has been replaced: give its connection up, should it still be there because that process
+        hangs in the kernel. One on which nobody has answered yet is left: it waits for the successor.
+        """
+        if self._link is not None and self._link.heard:
+            self._link.abort()
+
     def close(self) -> None:
         if self._link is not None:
             self._link.close()
@@ -71,6 +78,8 @@ class _Link(asyncio.Protocol):
     def __init__(self) -> None:
         self.waiting: dict[int, asyncio.Future[bytes]] = {}
         self.open = False
+        #: the peer has answered something
+        self.heard = False
         self._splitter = Splitter()
         self._transport: asyncio.WriteTransport | None = None
 
@@ -90,7 +99,14 @@ class _Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """At once, though something is still to be sent: nobody reads it."""
+        self.open = False
+        if self._transport is not None:
+            self._transport.abort()
+
     def data_received(self, data: bytes) -> None:
+        self.heard = True
         for frame in self._splitter.feed(data):
             future = self.waiting.get(frame.call)
             if future is None or future.done():

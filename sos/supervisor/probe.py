@@ -31,11 +31,11 @@ def bad_drives(paths: Sequence[str]) -> list[int]:
 
 def _verdict(child: Child, until_s: float) -> int:
     """Exit code of the child; -1 when it did not end in time (killed then)."""
-    while time.monotonic() < until_s:
-        code = child.reap()
-        if code is not None:
-            return code
+    # at least one look: one that was judged before it may have taken all of the time
+    while (code := child.reap()) is None and time.monotonic() < until_s:
         time.sleep(0.005)
+    if code is not None:
+        return code
     child.end(DEATH_S)
     return -1
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
+from ..base.pages import PULSE_INCARNATION, Pages
 from ..domain.errors import Busy, OwnerLeaves, StoreError, rebuild
 from ..erasure.owner import Owner
 from ..erasure.set import Finding
@@ -105,6 +106,29 @@ class RemoteOwner:
                 raise rebuild(answer.error.name, answer.error.message, dict(answer.error.detail))
             return answer.outcomes
         raise Busy(f"set {self._number} has no owner")
+
+
+class Successions:
+    """Gives up the connections to workers that have been replaced. One that was killed while it hung in the kernel, on a
+    drive that does not answer, keeps them: its callers would wait for their time to pass, and for ever after again.
+    """
+
+    def __init__(self, pages: Pages, peers: Sequence[MeshClient]) -> None:
+        self._pages, self._peers = pages, peers
+        self._seen = self._now()
+
+    def _now(self) -> list[int]:
+        return [self._pages.pulse(slot, PULSE_INCARNATION) for slot in range(len(self._peers))]
+
+    def look(self) -> None:
+        """On the loop, often: a few comparisons."""
+        now = self._now()
+        if now == self._seen:
+            return
+        for peer, before, incarnation in zip(self._peers, self._seen, now, strict=True):
+            if before != incarnation:
+                peer.hang_up()
+        self._seen = now
 
 
 class SubmitTopic:

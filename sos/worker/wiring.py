@@ -90,6 +90,7 @@ from .submit import (
     FaultTopic,
     RemoteOwner,
     SubmitTopic,
+    Successions,
     SweepTopic,
     claim_through,
     take_finding,
@@ -271,6 +272,7 @@ class Worker:
             drives.opened = partial(self._soon, drives.follow) if drives.number not in self.owners else drives.opened
         looks += [owner.leave_suspects for owner in self.owners.values()]
         looks.append(self.configuration.look)
+        looks.append(Successions(self.pages, self.peers).look)
         self.jobs = Jobs(
             self.sets,
             list(self.owners),

@@ -103,12 +103,21 @@ class Drive:
 
     def freeze(self) -> None:
         """Writes to it hang until :meth:`thaw`."""
-        run("xfs_freeze", "-f", str(self.path))
         self._frozen = True
+        run("xfs_freeze", "-f", str(self.path))
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Frozen while the block lasts, whatever happens in it."""
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
 
     def thaw(self) -> None:
         if self._frozen:
-            run("xfs_freeze", "-u", str(self.path))
+            run("xfs_freeze", "-u", str(self.path), check=False)
             self._frozen = False
 
     def fill(self, leave: int = 0, name: str = "filler") -> int:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from html import unescape
 
 from .history import ABSENT, History, Moment, Payload
-from .server import BROKEN, Client, Reply, Server, until
+from .server import BROKEN, PATIENCE_S, Client, Reply, Server, until
 
 BUCKET = "load"
 KEYS = [f"key/{i:02}" for i in range(24)]
@@ -313,10 +313,10 @@ class Load:
             session.problems.append(f"{type(error).__name__}: {error}")
         session.close()
 
-    def wait_for(self, answers: int) -> None:
+    def wait_for(self, answers: int, patience_s: float = PATIENCE_S) -> None:
         """Until the clients have heard so many answers more."""
         wanted = self.history.answers.total() + answers
-        until(lambda: self.history.answers.total() >= wanted or self.problems, f"{answers} answers")
+        until(lambda: self.history.answers.total() >= wanted or self.problems, f"{answers} answers", patience_s)
 
     @property
     def problems(self) -> list[str]:

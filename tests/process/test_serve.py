@@ -239,3 +239,16 @@ def test_suspects_are_marked_by_probe_or_when_named_twice() -> None:
     suspects.suspect([3, 3], "the only drive of its set")
     suspects.suspect([3], "again")
     assert pages.suspects(1) == 0
+
+
+def test_a_drive_that_hangs_does_not_make_the_others_look_bad(tmp_path: Path) -> None:
+    """They are judged after it; it is the first one here."""
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        (path / ".sos/index").mkdir(parents=True)
+        (path / ".sos/volumes").mkdir()
+        (path / ".sos/index/data.mdb").write_bytes(bytes(65_536))
+        if path is not paths[0]:
+            (path / ".sos/format.json").write_bytes(bytes(65_536))
+    os.mkfifo(paths[0] / ".sos/format.json")  # opening it waits for somebody who writes
+    assert bad_drives([str(path) for path in paths]) == [0]

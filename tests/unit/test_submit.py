@@ -7,12 +7,15 @@ from typing import cast
 
 import pytest
 
+from sos.base.pages import PULSE_INCARNATION, Pages
 from sos.domain.errors import Busy
 from sos.erasure.owner import Owner
-from sos.mesh.client import MeshClient
+from sos.mesh import sockets
+from sos.mesh.client import MeshClient, PeerLost
+from sos.mesh.server import MeshServer
 from sos.meta.proposals import Done
 from sos.worker import submit
-from sos.worker.submit import RemoteOwner, SubmitTopic
+from sos.worker.submit import RemoteOwner, SubmitTopic, Successions
 from tests.kit.owned_set import OwnedSet, all_done, until
 
 
@@ -86,5 +89,47 @@ def test_a_caller_gives_up_where_no_successor_comes(monkeypatch: pytest.MonkeyPa
         await owner.stop()
         with pytest.raises(Busy):
             await remote(Peer(owner)).submit([rig.put("a")])
+
+    asyncio.run(run())
+
+
+def test_callers_of_a_worker_that_hangs_in_the_kernel_turn_to_its_successor() -> None:
+    """It was replaced, and still holds its connections."""
+
+    async def run() -> None:
+        pages = Pages(1, 1)
+        answered, stuck = asyncio.Event(), asyncio.Event()
+
+        async def old(payload: bytes) -> bytes:
+            if answered.is_set():
+                await stuck.wait()
+            answered.set()
+            return b"old"
+
+        async def new(payload: bytes) -> bytes:
+            return b"new"
+
+        (sock,) = sockets.listen(1)
+        servers = [MeshServer({1: old}), MeshServer({1: new})]
+        await servers[0].start(sock)
+        peer = MeshClient(sock.getsockname().decode())
+        successions = Successions(pages, [peer])
+        assert await peer.call(1, b"", 5) == b"old"
+        waiting = asyncio.ensure_future(peer.call(1, b"", 60))
+        await asyncio.sleep(0)
+        successions.look()
+        assert not waiting.done()
+        servers[0]._server.close()  # type: ignore[union-attr]
+        await servers[1].start(sock)
+        pages.set_pulse(0, PULSE_INCARNATION, 7)
+        successions.look()
+        with pytest.raises(PeerLost):
+            await waiting
+        assert await peer.call(1, b"", 5) == b"new"
+        peer.close()
+        stuck.set()
+        for server in servers:
+            await server.stop()
+        sock.close()
 
     asyncio.run(run())
