@@ -121,7 +121,7 @@ def test_the_journal_is_complete(run: Run, tmp_path: Path) -> None:
     """Replayed to its end it gives the very bytes that are on the drives, so no call escapes it."""
     run.journal.rebuild(run.journal.records[-1].end, EVERYTHING, 0, tmp_path / "drives")
     kept = [path for path in run.journal.root.rglob("*") if path.is_file() and path.name not in ("lock.mdb", "lock")]
-    assert len(kept) > 3 * run.shape.drives
+    assert len(kept) >= 3 * run.shape.drives, "an identity, an index and a volume each"
     for path in kept:
         twin = tmp_path / "drives" / path.relative_to(run.journal.root)
         assert os.stat(twin).st_size == path.stat().st_size

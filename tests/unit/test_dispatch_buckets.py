@@ -297,8 +297,8 @@ def test_anonymous_is_denied_everywhere(s3: Surface) -> None:
     for operation in OPERATIONS:
         path = {"service": "/", "bucket": "/bucket", "object": "/bucket/key"}[operation.level]
         headers = {name: value or "1" for name, _, value in (h.partition("=") for h in operation.headers)}
-        if operation.name == "PostObject":
-            continue  # its signature is in the form: test_dispatch_posting
+        if operation.name == "PostObject" or not operation.signed:
+            continue  # its signature is in the form (test_dispatch_posting), or it asks for a proof itself (test_sts)
         query = "&".join(q if "=" in q else f"{q}=1" for q in operation.query)
         got = s3.send(operation.method, f"{path}?{query}", headers, signed=False)
         assert (got.status, got.code) == (403, "AccessDenied"), operation.name
