@@ -14,7 +14,6 @@ from .message import Handler
 from .refusals import RenderError, render_plain_error
 from .reply_head import HeadWriter
 
-
 #: How long an idle connection outlives the order to drain.
 LINGER_S = 0.25
 

@@ -242,77 +242,92 @@ class Worker:
     # -- services ------------------------------------------------------------------------------------
 
     def _build_services(self) -> None:
-        claims = Claims()
+        self._build_data()
+        self._build_identity()
+        self._build_jobs()
+        self._build_mesh()
+        self._build_surface()
+
+    def _build_data(self) -> None:
+        """Buckets, objects and what bounds them."""
         workers = self.context.workers
-        claim = claim_through(claims, self.context.slot, self.peers, lambda number: owner_of(number, workers))
-        pools = Pools(self.sets, self.maps, claim if len(self.maps) > 1 else None)
-        self.buckets = Buckets(pools, self.pages)
-        self.limits = QuotaLimits(pools, self.buckets, self.pages)
+        self.claims = Claims()
+        claim = claim_through(self.claims, self.context.slot, self.peers, lambda number: owner_of(number, workers))
+        self.pools = Pools(self.sets, self.maps, claim if len(self.maps) > 1 else None)
+        self.buckets = Buckets(self.pools, self.pages)
+        self.limits = QuotaLimits(self.pools, self.buckets, self.pages)
         # the worker of set 0 grants quotas to all
         self.keeper = Keeper(self.sets, self.limits, self.pages) if 0 in self.owners else None
-        grants = self.keeper or RemoteKeeper(self.peers[owner_of(0, workers)])
-        quotas = Quotas(pools, self.limits, grants, self.pages, self.context.slot)
-        objects = Objects(pools, self.get_pool, quotas)
-        listing = Listing(self.sets, self.work_pool)
-        multipart = Multipart(pools, objects, listing)
-        purge = Purge(self.buckets, objects, multipart, listing)
-        self.identity = Identity(pools.system, self.pages, self._root(), root_access=self.settings.root_access)
+        self.grants = self.keeper or RemoteKeeper(self.peers[owner_of(0, workers)])
+        quotas = Quotas(self.pools, self.limits, self.grants, self.pages, self.context.slot)
+        self.objects = Objects(self.pools, self.get_pool, quotas)
+        self.listing = Listing(self.sets, self.work_pool)
+        self.multipart = Multipart(self.pools, self.objects, self.listing)
+        self.purge = Purge(self.buckets, self.objects, self.multipart, self.listing)
+
+    def _build_identity(self) -> None:
+        """Who there is, who vouches for whom, and what was decided."""
+        self.identity = Identity(self.pools.system, self.pages, self._root(), root_access=self.settings.root_access)
         self.configuration = Configuration(self.identity.realm, self.pages, self.settings, variables(os.environ))
-        known = known_by(self.identity.directory)
         self.sts = make_sts(self.identity, self.configuration, lambda: self.context.settings)
         self.configuration.watch(certificates.SUBSYSTEM, self._ask_clients)
         self.ldap = Ldap(self.identity, self.configuration, lambda: client_context(self.settings.certs_dir))
-        logins = LdapLogin(self.ldap, self.sts)
+        self.access = Access()
         self.decisions = Decisions(self.context.slot)
-        services = Services(self.buckets, objects, multipart, listing, purge, known, self.sts, self.decisions, ldap=logins)
-        owners = [self.peers[owner_of(one.number, workers)] for one in self.sets]
+
+    def _build_jobs(self) -> None:
+        """What runs beside the requests."""
+        workers = self.context.workers
         looks = [drives.follow for drives in self.drives if drives.number not in self.owners]
         for drives in self.drives:
             # what was opened is taken at once; nothing waits for it when the loop is gone
             drives.opened = partial(self._soon, drives.follow) if drives.number not in self.owners else drives.opened
         looks += [owner.leave_suspects for owner in self.owners.values()]
-        looks.append(self.configuration.look)
-        looks.append(Successions(self.pages, self.peers).look)
+        looks += [self.configuration.look, Successions(self.pages, self.peers).look]
+        first = 0 in self.owners
         self.jobs = Jobs(
             self.sets,
             list(self.owners),
-            owners,
+            [self.peers[owner_of(one.number, workers)] for one in self.sets],
             self.pages,
             self.back_pool,
             self.context.slot,
             looks,
             self.heals,
             self._reader_check,
-            Unfinished(self.buckets, pools).step if 0 in self.owners else None,
+            Unfinished(self.buckets, self.pools).step if first else None,
             [LdapRefresh(self.ldap, self.identity).run, OpenIdRefresh(self.sts.openid, self.identity).run]
-            if 0 in self.owners
+            if first
             else [],
         )
         self.trimmer = Trimmer(self._release_pages, self._trim_buffers, self._requests)
+
+    def _build_mesh(self) -> None:
+        """What the other workers may ask this one."""
         self.observers = Observers(self.pages.board, self.fleet, endpoint_of(self.context))
-        self.inside = Inside(self.buckets, listing, purge, RawRows(self.sets).of)
         topics: dict[int, Topic] = {
             TOPIC_SUBMIT: SubmitTopic({number: owner.submit for number, owner in self.owners.items()}),
-            TOPIC_CLAIM: ClaimTopic(claims),
+            TOPIC_CLAIM: ClaimTopic(self.claims),
             TOPIC_FAULT: FaultTopic(self.owners),
             TOPIC_SWEEP: SweepTopic(self.jobs.sweep),
-            TOPIC_SPEED: SpeedTopic(self.buckets, objects, self.put_pool, self.get_pool),
-            TOPIC_QUOTA: QuotaTopic(grants),
+            TOPIC_SPEED: SpeedTopic(self.buckets, self.objects, self.put_pool, self.get_pool),
+            TOPIC_QUOTA: QuotaTopic(self.grants),
             TOPIC_DECISIONS: DecisionsTopic(self.decisions),
         }
         self.mesh = MeshServer(self.observers.topics(topics))
-        headers = dict(server_headers(self.formation.deployment))
+
+    def _build_surface(self) -> None:
+        """S3, the admin API and the pages of metrics."""
         self.surface = SurfaceSettings(
             region=self.settings.region,
             domains=self.settings.domains,
-            host_id=headers.get("X-Amz-Id-2", ""),
+            host_id=dict(server_headers(self.formation.deployment)).get("X-Amz-Id-2", ""),
             origins=self.settings.cors_allow_origin,
         )
-        self.access = Access()
         health = SetHealth(self.sets, self.classes)
         admin = self._admin(health)
         self.dispatcher = Dispatcher(
-            services,
+            self._services(),
             keys_of(self.identity.directory, time.time_ns),
             self.surface,
             health,
@@ -329,6 +344,19 @@ class Worker:
         )
         self.live.apply()
 
+    def _services(self) -> Services:
+        return Services(
+            self.buckets,
+            self.objects,
+            self.multipart,
+            self.listing,
+            self.purge,
+            known_by(self.identity.directory),
+            self.sts,
+            self.decisions,
+            ldap=LdapLogin(self.ldap, self.sts),
+        )
+
     def _admin(self, health: SetHealth) -> AdminServices:
         secure = self.certificates is not None
         machine = MachineFacts(
@@ -343,7 +371,7 @@ class Worker:
             machine,
             self.configuration.settings,
             self.configuration,
-            observing=self.observers.observing(self.inside),
+            observing=self.observers.observing(Inside(self.buckets, self.listing, self.purge, RawRows(self.sets).of)),
             ldap=self.ldap,
             openid=self.sts.openid,
             decisions=self.decisions,
