@@ -49,6 +49,14 @@ def told(row: Row) -> str:
     return str((error["cause"].get("error") or {}).get("Code") or error["cause"]["message"])
 
 
+def _rows(line: str) -> list[Row]:
+    if line.startswith("["):
+        found: list[Row] = json.loads(line)
+        return found
+    # mc pipe writes how far it is before what it says
+    return [json.loads(line[line.index("{") :])] if "{" in line else []
+
+
 class Mc:
     """:param home: holds its configuration"""
 
@@ -64,9 +72,7 @@ class Mc:
     def run(self, *arguments: str | Path, stdin: bytes = b"") -> Said:
         """Whatever becomes of it."""
         ended = self.tool.run("--json", *arguments, stdin=stdin, env=self._env)
-        # mc pipe writes how far it is before what it says
-        rows = [json.loads(line[line.index("{") :]) for line in ended.lines if "{" in line]
-        return Said(ended.code, ended.out, rows)
+        return Said(ended.code, ended.out, [row for line in ended.lines for row in _rows(line)])
 
     def rows(self, *arguments: str | Path, stdin: bytes = b"") -> list[Row]:
         """It must succeed."""
