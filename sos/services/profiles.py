@@ -12,10 +12,17 @@ import threading
 import traceback
 import tracemalloc
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 import psutil
-import yappi
+
+from ..base.later import Later
+
+if TYPE_CHECKING:
+    import yappi
+else:
+    yappi = Later("yappi")
 
 #: A profile that nobody takes ends by itself.
 PROFILE_S_MAX = 1800.0

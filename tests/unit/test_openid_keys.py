@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from sos.services.identity import openid_keys, outbound
+from sos.services.identity import openid_keys, outbound, outbound_http
 from sos.services.identity.openid_keys import ALLOWANCE, FRESH_S, RETRY_S, ProviderKeys
 from sos.services.identity.outbound import DOCUMENT_BYTES_MAX, Outbound, Unreachable, check_url
 
@@ -332,7 +332,7 @@ def test_a_name_that_leads_to_such_an_address_is_not_followed(monkeypatch: pytes
         return [{"hostname": host, "host": "169.254.169.254", "port": port, "family": 2, "proto": 0, "flags": 0}]
 
     _watch(monkeypatch)
-    monkeypatch.setattr(outbound.ThreadedResolver, "resolve", resolve)
+    monkeypatch.setattr(outbound_http.ThreadedResolver, "resolve", resolve)
     with pytest.raises(Unreachable):
         asyncio.run(Outbound().document("http://metadata.example/"))
 
@@ -343,7 +343,7 @@ def _watch(monkeypatch: pytest.MonkeyPatch) -> None:
     async def connect(*_: Any, **__: Any) -> None:
         raise AssertionError("connected")
 
-    monkeypatch.setattr(outbound.aiohttp.TCPConnector, "_wrap_create_connection", connect)
+    monkeypatch.setattr(outbound_http.aiohttp.TCPConnector, "_wrap_create_connection", connect)
 
 
 def test_tls_is_not_given_up_on_the_way() -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
-from prometheus_client.core import Metric
-from prometheus_client.exposition import generate_latest
-from prometheus_client.registry import Collector
-
+from ...base.later import Later
 from ...observe.tallies import BOUNDS_S
+
+if TYPE_CHECKING:
+    from prometheus_client import core, exposition
+else:
+    core, exposition = Later("prometheus_client.core"), Later("prometheus_client.exposition")
 
 Labels = Mapping[str, str]
 Samples = Iterable[tuple[Labels, float]]
 
 
-class Page(Collector):
+class Page:
     """Collects metrics and renders them.
 
     :param common: labels of every sample
@@ -23,7 +26,7 @@ class Page(Collector):
 
     def __init__(self, common: Labels | None = None) -> None:
         self._common = dict(common or {})
-        self._metrics: dict[str, Metric] = {}
+        self._metrics: dict[str, core.Metric] = {}
         self._counters: set[str] = set()
 
     def gauge(self, name: str, text: str, value: float | Samples) -> None:
@@ -40,16 +43,16 @@ class Page(Collector):
         if not samples:
             return
         # the library has its own idea of how counters are called; MinIO's names are older
-        metric = self._metrics.setdefault(name, Metric(name, text, "gauge"))
+        metric = self._metrics.setdefault(name, core.Metric(name, text, "gauge"))
         for labels, number in samples:
             metric.add_sample(name, {**self._common, **labels}, number)
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[core.Metric]:
         return iter(self._metrics.values())
 
     def render(self) -> bytes:
         """The text format 0.0.4 of Prometheus."""
-        lines = generate_latest(self).decode().split("\n")
+        lines = exposition.generate_latest(self).decode().split("\n")
         return "\n".join(map(self._typed, lines)).encode()
 
     def _typed(self, line: str) -> str:

@@ -8,9 +8,6 @@ import time
 from typing import Any
 
 import msgspec
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
 
 from ...domain.errors import AccessDenied, MustWait
 from ...http.message import Request
@@ -83,6 +80,10 @@ def _valid(token: str, known: Known) -> bool:
     expired = 0 < known.expires_ns <= time.time_ns()
     if not known.enabled or known.token or expired:
         return False
+    from joserfc import jwt  # loaded where something scrapes
+    from joserfc.errors import JoseError
+    from joserfc.jwk import OctKey
+
     try:
         found = jwt.decode(token, OctKey.import_key(known.secret.encode()), algorithms=ALGORITHMS)
         jwt.JWTClaimsRegistry(iss={"essential": True, "value": ISSUER}).validate(found.claims)

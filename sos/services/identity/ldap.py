@@ -35,7 +35,7 @@ from . import rules
 from .access_keys import ClaimValue, Parent
 from .identity import Identity
 from .ldap_directory import ANSWER_S_MAX, LdapDirectory, Person
-from .ldap_session import Entry, Unreachable
+from .ldap_entries import Entry, Unreachable
 from .ldap_settings import LdapSettings, read
 from .policies import Target
 from .store import read as read_row

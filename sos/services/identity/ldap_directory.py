@@ -5,12 +5,20 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from ...base.later import Later
 from ...domain.errors import DirectorySettingRefused
 from . import ldap_names as names
-from .ldap_session import Entry, LookupRefused, Session, TooMany, Unreachable, converse
+from .ldap_entries import Entry, LookupRefused, TooMany, Unreachable
 from .ldap_settings import BIND, GROUPS, USERS, LdapSettings
+
+if TYPE_CHECKING:
+    from . import ldap_session
+    from .ldap_session import Session
+else:
+    # ldap3 is a hundred modules; calls of this one are in threads
+    ldap_session = Later("sos.services.identity.ldap_session")
 
 #: For all that one request asks.
 ANSWER_S_MAX = 10.0
@@ -196,7 +204,7 @@ class LdapDirectory:
 
     def _ask(self, ask: Callable[[Session], T], by: float) -> T:
         try:
-            with converse(self.settings, self._tls(), by) as session:
+            with ldap_session.converse(self.settings, self._tls(), by) as session:
                 return ask(session)
         except TooMany as error:
             raise Unreachable(str(error)) from None

@@ -18,14 +18,14 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import ldap3
 from ldap3.core.exceptions import LDAPExceptionError
 from pyasn1.error import PyAsn1Error
 
 from . import ldap_names as names
+from .ldap_entries import Entry, LookupRefused, NoSuchBase, Scope, TooMany, Unreachable
 from .ldap_settings import LdapSettings
 
 #: Of all that a directory says in one conversation.
@@ -53,39 +53,6 @@ _FAILURES = (
     RecursionError,
 )
 _NOTHING = ["1.1"]  # RFC 4511, section 4.5.1.8
-
-
-class Unreachable(Exception):
-    """No conversation is possible: connection, TLS, time or the directory itself. The text holds no secret."""
-
-
-class LookupRefused(Unreachable):
-    """The directory does not take the lookup account."""
-
-
-class NoSuchBase(Unreachable):
-    """Where to search is not in the directory."""
-
-
-class TooMany(Exception):
-    """More entries than asked for."""
-
-
-Scope = Literal["BASE", "SUBTREE"]
-"""Of a search: an entry, or all below it too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An entry of the directory.
-
-    :param dn: its name in the one spelling
-    :param actual: as the directory spells it
-    """
-
-    dn: str
-    actual: str
-    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class _Bounded:

@@ -9,9 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ldap3.core.exceptions import LDAPExceptionError
-from ldap3.operation.search import parse_filter
-
 from ...domain.errors import DirectorySettingRefused
 from . import ldap_names as names
 
@@ -152,6 +149,9 @@ def _groups(values: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
 
 
 def _filter(what: str, of: str, pattern: str) -> str:
+    from ldap3.core.exceptions import LDAPExceptionError  # loaded where there is a directory
+    from ldap3.operation.search import parse_filter
+
     sample = names.filled(pattern, "a", "uid=a,dc=example,dc=com")
     try:
         if not sample.startswith("("):

@@ -13,17 +13,23 @@ K3  The last good keys stay until others were fetched whole.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey
-
+from ...base.later import Later
 from .outbound import Outbound, Unreachable, check_url, shown
+
+if TYPE_CHECKING:
+    from joserfc import errors, jwk
+
+    Key = jwk.RSAKey | jwk.ECKey | jwk.OKPKey
+else:
+    errors, jwk = Later("joserfc.errors"), Later("joserfc.jwk")
 
 # RFC 9864 has another name for it since; providers go on using this one. Short keys are refused here
 warnings.filterwarnings("ignore", "EdDSA is deprecated")
@@ -40,7 +46,6 @@ ALLOWANCE, ALLOWANCE_S = 5, 10.0
 KEYS_MAX = 100
 RSA_BITS_MIN = 2048
 
-Key = RSAKey | ECKey | OKPKey
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 _TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", *_CURVES, "EdDSA", "Ed25519")
@@ -129,6 +134,7 @@ class ProviderKeys:
         return True
 
     async def _fetch(self) -> None:
+        await asyncio.to_thread(importlib.import_module, "joserfc.jws")  # takes a while where it is the first time
         try:
             said = _discovery(await self._outbound.document(self._url), self._url)
             keys = _keys(await self._outbound.document(said.jwks_uri), said.jwks_uri)
@@ -170,13 +176,13 @@ def _key(said: dict[str, Any]) -> Key | None:
         return None
     try:
         if public.get("kty") == "RSA":
-            key = RSAKey.import_key(public)
+            key = jwk.RSAKey.import_key(public)
             return key if key.public_key.key_size >= RSA_BITS_MIN else None
         if public.get("kty") == "EC" and public.get("crv") in _CURVES.values():
-            return ECKey.import_key(public)
+            return jwk.ECKey.import_key(public)
         if public.get("kty") == "OKP" and public.get("crv") == "Ed25519":
-            return OKPKey.import_key(public)
-    except (JoseError, ValueError, TypeError, KeyError) as error:
+            return jwk.OKPKey.import_key(public)
+    except (errors.JoseError, ValueError, TypeError, KeyError) as error:
         log.warning("a key of an identity provider cannot be used: %s", type(error).__name__)
     return None
 

@@ -10,18 +10,22 @@ import base64
 import binascii
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from joserfc import jws
-from joserfc.errors import JoseError
 
+from ...base.later import Later
 from ...domain.policy import keys as condition_keys
 from .access_keys import ClaimValue
 from .openid_keys import ALGORITHMS, ProviderKeys
 from .openid_settings import ProviderSettings, names_of
 from .outbound import Outbound, Unreachable
 from .sts_errors import ExpiredToken, InvalidParameter
+
+if TYPE_CHECKING:
+    from joserfc import errors, jws
+else:
+    errors, jws = Later("joserfc.errors"), Later("joserfc.jws")
 
 TOKEN_BYTES_MAX = 32 * 1024
 #: Clocks may differ by so much, in seconds. An expiry has no leeway: what is made of the token ends with it.
@@ -48,7 +52,7 @@ async def verify(token: str, settings: ProviderSettings, keys: ProviderKeys, now
         raise InvalidParameter(f"No public key found for kid {kid[:64]}")
     try:
         payload = jws.deserialize_compact(token, key, algorithms=[algorithm]).payload
-    except (JoseError, ValueError, TypeError):
+    except (errors.JoseError, ValueError, TypeError):
         raise InvalidParameter("the signature of the token cannot be verified") from None
     claims = _claims(payload)
     check_claims(claims, settings.client_id, (await keys.discovery()).issuer, now_s)

@@ -10,23 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
 import msgspec
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+
+from ...base.later import Later
+
+if TYPE_CHECKING:
+    from . import outbound_http
+else:
+    # aiohttp takes a tenth of a second to load
+    outbound_http = Later("sos.services.identity.outbound_http")
 
 CONNECT_S_MAX = 3.0
 TOTAL_S_MAX = 5.0
 DOCUMENT_BYTES_MAX = 512 * 1024
-CHUNK_BYTES = 16 * 1024
 #: Under way at once in one worker: anybody can make this server ask about a token.
 UNDER_WAY_MAX = 64
 
@@ -89,23 +92,12 @@ class Outbound:
         form: Mapping[str, str] | None,
     ) -> Answered:
         trust = await asyncio.to_thread(self._trust) if url.startswith("https:") else True
-        connector = aiohttp.TCPConnector(resolver=_Resolver(), ssl=trust, force_close=True)
-        timeout = aiohttp.ClientTimeout(total=TOTAL_S_MAX, connect=CONNECT_S_MAX)
+        await asyncio.to_thread(outbound_http.load)
+        asked = outbound_http.Asked(method, url, headers or {}, query, form, _proxy(url))
+        times = outbound_http.Times(TOTAL_S_MAX, CONNECT_S_MAX)
         try:
-            async with (
-                aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session,
-                session.request(
-                    method,
-                    url,
-                    params=query,
-                    data=form,
-                    headers={"Accept-Encoding": "identity", **(headers or {})},
-                    allow_redirects=False,
-                    proxy=_proxy(url),
-                ) as reply,
-            ):
-                return Answered(reply.status, await _bounded(reply))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            return Answered(*await outbound_http.ask(asked, trust, allowed, DOCUMENT_BYTES_MAX, times))
+        except outbound_http.failures() as error:
             raise Unreachable(f"{shown(url)} cannot be reached: {type(error).__name__}") from None
 
     async def document(self, url: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> dict[str, Any]:
@@ -138,7 +130,7 @@ def check_url(url: str, like: str = "") -> str:
         raise Unreachable(f"{shown(url)} is not an http or https URL")
     if parts.scheme == "http" and like.startswith("https:"):
         raise Unreachable(f"{shown(url)} has no TLS, where {shown(like)} has")
-    if _literal(host) and not _allowed(host):
+    if _literal(host) and not allowed(host):
         raise Unreachable(f"{shown(url)} is an address that is never connected to")
     return url
 
@@ -148,15 +140,6 @@ def shown(url: str) -> str:
     text = url.partition("?")[0][:256]
     scheme, separator, rest = text.partition("://")
     return scheme + separator + rest.rpartition("@")[2]
-
-
-async def _bounded(reply: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in reply.content.iter_chunked(CHUNK_BYTES):
-        body += chunk
-        if len(body) > DOCUMENT_BYTES_MAX:
-            raise ValueError("too large")
-    return bytes(body)
 
 
 def _proxy(url: str) -> str | None:
@@ -178,25 +161,8 @@ def _literal(host: str) -> bool:
     return True
 
 
-def _allowed(address: str) -> bool:
+def allowed(address: str) -> bool:
+    """Whether an address may be connected to."""
     found = ipaddress.ip_address(address.partition("%")[0])
     mapped = getattr(found, "ipv4_mapped", None) or found
     return not (mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified)
-
-
-class _Resolver(AbstractResolver):
-    """Names by the system's resolver, in a thread; of the addresses those that may be connected to."""
-
-    def __init__(self) -> None:
-        self._system = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = [one for one in await self._system.resolve(host, port, family) if _allowed(one["host"])]
-        if not found:
-            raise OSError("no address of the name may be connected to")
-        return found
-
-    async def close(self) -> None:
-        await self._system.close()
