@@ -216,7 +216,7 @@ _BUCKETS = (
     _bucket("ListRemoteTargets", "GET list-remote-targets", "GetBucketTarget", absent.list_remote_targets, "bucket type"),
     _bucket("SetRemoteTarget", "PUT set-remote-target", "SetBucketTarget"),
     _bucket("RemoveRemoteTarget", "DELETE remove-remote-target", "SetBucketTarget", absent.remote_target, "bucket arn"),
-    _bucket("ReplicationDiff", "POST replication/diff", "ReplicationDiff", absent.replication_lag),
+    _bucket("ReplicationDiff", "POST replication/diff", "ReplicationDiff", absent.remote_target),
     _bucket("ReplicationMRF", "GET replication/mrf", "ReplicationDiff", absent.replication_failures),
     _bucket(
         "ExportBucketMetadata", "GET export-bucket-metadata", "ExportBucketMetadata",

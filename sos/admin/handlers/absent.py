@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from ...domain.errors import (
     KmsNotConfigured,
-    NoSuchConfiguration,
     NoSuchJob,
     NoSuchRemoteTarget,
     NoSuchTier,
@@ -82,12 +81,6 @@ async def replication_failures(call: Call) -> Reply:
     """Objects whose replication failed, one JSON document a line."""
     await _check(call)
     return done()
-
-
-async def replication_lag(call: Call) -> Reply:
-    """:raises NoSuchConfiguration:"""
-    await _check(call)
-    raise NoSuchConfiguration(kind="replication")
 
 
 async def _check(call: Call) -> None:
