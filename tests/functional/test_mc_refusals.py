@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,7 +119,9 @@ support perf drive @
 support perf net @
 admin prometheus metrics @
 admin cluster bucket export @
+admin cluster bucket import @ ARCHIVE
 admin cluster iam export @
+admin cluster iam import @ ARCHIVE
 idp openid ls @
 idp openid info @
 idp openid add @ theirs client_id=a
@@ -202,7 +205,9 @@ def places(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "tree" / "dir").mkdir(parents=True)
     for path in ("file", "copy", "tree/a", "tree/dir/b"):
         (tmp_path / path).write_bytes(b"new")
-    names = {"FILE": "file", "COPY": "copy", "TREE": "tree", "OUT": "out"}
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("iam-assets/users.json", "{}")
+    names = {"FILE": "file", "COPY": "copy", "TREE": "tree", "OUT": "out", "ARCHIVE": "archive.zip"}
     return {word: str(tmp_path / name) for word, name in names.items()} | {"POLICY": str(_policy(tmp_path))}
 
 
