@@ -124,7 +124,7 @@ class _Space(NamedTuple):
 
 def _space(path: str) -> _Space:
     found, device = os.statvfs(path), os.stat(path).st_dev
-    total, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
-    used = total - found.f_bfree * found.f_frsize
+    used, free = (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_bavail * found.f_frsize
+    total = used + free  # what is set aside for the superuser is nobody's here, as df and MinIO count
     numbers = (os.major(device), os.minor(device))
     return _Space(total, used, free, found.f_files - found.f_ffree, found.f_ffree, numbers)

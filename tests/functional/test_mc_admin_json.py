@@ -293,7 +293,8 @@ def test_admin_info(mc: Mc, server: Server) -> None:
     assert (drive["state"], drive["path"], drive["pool_index"], drive["set_index"], drive["disk_index"]) == (
         "ok", server.paths[0], 0, 0, 0,
     )  # fmt: skip
-    assert drive["totalspace"] >= drive["availspace"] > 0 and re.fullmatch("[0-9a-f-]{32,36}", drive["uuid"])
+    assert drive["totalspace"] == drive["usedspace"] + drive["availspace"] and drive["availspace"] > 0
+    assert re.fullmatch("[0-9a-f-]{32,36}", drive["uuid"])
     pool = info["pools"]["0"]["0"]
     assert (pool["id"], pool["healDisks"], pool["usage"]) == (0, 0, info["usage"]["size"])
     assert pool["objectsCount"] == info["objects"]["count"] and pool["rawCapacity"] >= pool["rawUsage"]
