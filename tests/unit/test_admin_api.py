@@ -109,7 +109,7 @@ def test_users_of_another_account_are_out_of_reach(admin: Admin) -> None:
         == "XMinioInvalidIAMCredentials"
     )
     assert admin.ask("PUT add-user", body, "tenant-root", sealed=True, accessKey="bob").status == 200
-    assert list(admin.ask("GET list-users", who="tenant-root").opened) == ["bob"]
+    assert list(admin.ask("GET list-users", who="tenant-root").opened) == ["bob", "tenant-root"]
     assert list(admin.ask("GET list-users").opened) == ["alice"]
     found = admin.ask("GET list-access-keys-bulk", who="tenant-root", listType="all", all="true").opened
     assert sorted(found) == ["bob"]
@@ -175,7 +175,7 @@ def test_a_policy_can_bound_the_life_of_keys(admin: Admin) -> None:
     now = admin.world.now_ns = time.time_ns()
     short, long = (moments.show(now + hours * 3600 * 10**9) for hours in (1, 3))
     assert admin.service_account("alice", expiration=long).code == "AccessDenied"
-    assert admin.service_account("alice", expiration=short).opened["credentials"]["expiration"] == short
+    assert admin.service_account("alice", expiration=short).opened["credentials"]["expiration"] == short[:19] + "Z"
 
 
 def test_nobody_makes_a_key_of_root_but_root(admin: Admin) -> None:

@@ -73,7 +73,7 @@ async def created(call: Call, wanted: NewKey, parent_of: Callable[[], Awaitable[
 
     :param parent_of: decides whom it will belong to, and whether the caller may do that
     """
-    expires_ns = moments.parse(wanted.expiration) if wanted.expiration else 0
+    expires_ns = _second(wanted.expiration) if wanted.expiration else 0
     if expires_ns:
         call.facts[DURATION] = (str((expires_ns - call.request.received_ns) // moments.NS_PER_S),)
     parent = await parent_of()
@@ -94,6 +94,11 @@ async def created(call: Call, wanted: NewKey, parent_of: Callable[[], Awaitable[
     expiration = moments.show(made.expires_ns, moments.EPOCH)
     credentials = {"accessKey": made.access_key, "secretKey": made.secret, "expiration": expiration}
     return await call.sealed({"credentials": credentials})
+
+
+def _second(text: str) -> int:
+    """A moment without its fraction, as clients show it in tables."""
+    return moments.parse(text) // moments.NS_PER_S * moments.NS_PER_S
 
 
 async def _parent(call: Call, target: str) -> Parent:
@@ -133,7 +138,7 @@ async def update(call: Call) -> Reply:
         wanted.new_status == "on" if wanted.new_status else None,
         wanted.new_name or None,
         wanted.new_description or None,
-        moments.parse(wanted.new_expiration) if wanted.new_expiration else None,
+        _second(wanted.new_expiration) if wanted.new_expiration else None,
     )
     await call.services.identity.access_keys.update(record.access_key, change)
     return done(204)

@@ -44,6 +44,16 @@ def pools(sets: Sequence[SetShape]) -> list[list[SetShape]]:
     return [[one for one in sets if one.pool == pool] for pool in sorted({one.pool for one in sets})]
 
 
+def usable(sets: Sequence[SetShape]) -> tuple[int, int]:
+    """Bytes that objects of STANDARD have in all, and those left: what the drives have without the share of parity."""
+
+    def share(one: SetShape, space: int) -> int:
+        return space * (len(one.drives) - one.parity) // len(one.drives)
+
+    total = sum(share(one, sum(drive.total for drive in one.drives)) for one in sets)
+    return total, sum(share(one, sum(drive.free for drive in one.drives)) for one in sets)
+
+
 def backend(facts: ServerFacts, sets: Sequence[SetShape]) -> dict[str, Any]:
     """madmin ``BackendInfo`` as in StorageInfo and AccountInfo."""
     working, gone = online(sets)

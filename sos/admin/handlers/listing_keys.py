@@ -46,6 +46,7 @@ async def list_bulk(call: Call) -> Reply:
 async def _of_all(call: Call) -> dict[str, list[KeyRecord]]:
     identity = call.services.identity
     found: dict[str, list[KeyRecord]] = {user.name: [] for user in await identity.users.every(call.account)}
+    found[root_key(call)] = []
     for parent, keys in (await identity.access_keys.every(call.account)).items():
         found[parent or root_key(call)] = keys
     return found

@@ -9,7 +9,7 @@ from ...domain.errors import InvalidAdminArgument
 from ...http.message import Reply
 from .. import moments
 from ..call import Call, done, plain
-from .drives import pools
+from .drives import pools, usable
 
 ACTIONS = {
     "restart": "admin:ServiceRestart",
@@ -57,8 +57,7 @@ async def _pools(call: Call) -> list[dict[str, Any]]:
     facts, every = call.services.cluster.facts(), pools(await call.services.cluster.sets())
     shown = []
     for number, (text, sets) in enumerate(zip(facts.pools, every, strict=True)):
-        drives = [drive for one in sets for drive in one.drives]
-        sizes = {"totalSize": sum(one.total for one in drives), "currentSize": sum(one.free for one in drives)}
+        sizes = dict(zip(("totalSize", "currentSize"), usable(sets), strict=True))
         idle = {"complete": False, "failed": False, "canceled": False, "startTime": moments.ZERO, "startSize": 0}
         info = {"id": number, "cmdline": text, "lastUpdate": moments.ZERO, "decommissionInfo": sizes | idle}
         shown.append(info)
