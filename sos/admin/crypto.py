@@ -12,6 +12,7 @@ import hashlib
 import os
 import struct
 from enum import IntEnum
+from weakref import WeakValueDictionary
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
@@ -108,16 +109,26 @@ def decrypt(secret: str, body: bytes) -> bytes:
 
 
 class Envelopes:
-    """The two of them without holding up the event loop, and not too many at once."""
+    """The two of them without holding up the event loop, and not too many at once: one of each key, so that whoever asks
+    for a thousand, which takes no right but a key, waits for himself and not the others for him.
+    """
 
     def __init__(self) -> None:
         self._turns = asyncio.Semaphore(DERIVATIONS_MAX)
+        self._callers: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def seal(self, secret: str, text: bytes) -> bytes:
-        async with self._turns:
+        async with self._of(secret), self._turns:
             return await asyncio.to_thread(encrypt, secret, text)
 
     async def open(self, secret: str, body: bytes) -> bytes:
         """:raises BadDocument:"""
-        async with self._turns:
+        async with self._of(secret), self._turns:
             return await asyncio.to_thread(decrypt, secret, body)
+
+    def _of(self, secret: str) -> asyncio.Lock:
+        """Forgotten when nobody holds it or waits for it."""
+        lock = self._callers.get(secret)
+        if lock is None:
+            lock = self._callers[secret] = asyncio.Lock()
+        return lock

@@ -32,9 +32,9 @@ _PARAMETERS = frozenset(
         "x-amz-server-side-encryption-customer-key",
     }
 )
-_SECRET_WORDS = ("password", "secret", "signature", "security-token", "credential")
+_SECRET_WORDS = ("password", "secret", "signature", "token", "api-key", "apikey", "credential")
 _SIGNATURE = re.compile(r"(Signature=)[^,\s]+")
-_PLAIN = frozenset({"continuation-token", "x-amz-signedheaders"})
+_PLAIN = frozenset({"continuation-token", "tokenrevoketype", "x-amz-signedheaders"})
 
 
 def fields(items: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

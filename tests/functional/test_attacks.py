@@ -162,6 +162,22 @@ def test_who_may_delete_nothing_learns_of_no_bucket(root: AdminWire, wire: Clien
     assert found.body == none.body
 
 
+def test_a_name_that_changed_hands_tells_nothing_of_its_new_owner(
+    root: AdminWire, server: Server, wire: Client
+) -> None:
+    """Who asks why a user was denied who is gone is not told what a user of the name in another account may do."""
+    before, after = (AdminWire(server, f"attacks{name}", SECRET) for name in ("before", "after"))
+    for one in (before, after):
+        account = {"name": f"{one.access_key}-account", "accessKey": one.access_key, "secretKey": SECRET}
+        assert root.ask("PUT add-account", account, sealed=True).status == 200
+    wire.be(user(before, "attacks-moved", statement("s3:GetObject", "theirs/*")), SECRET)
+    denied = wire.request("PUT", "/theirs-not/key", body=b"x").headers["x-amz-request-id"]
+    assert before.ask("GET sos/explain", requestId=denied).json["denials"][0]["now"]["allowed"] is False
+    assert before.ask("DELETE remove-user", accessKey="attacks-moved").status == 200
+    user(after, "attacks-moved", statement("s3:*", "theirs-not/*"))
+    assert before.ask("GET sos/explain", requestId=denied).json["denials"][0]["now"] is None
+
+
 # -- keys ----------------------------------------------------------------------------------------------------
 
 

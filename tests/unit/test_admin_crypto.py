@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
+from sos.admin import crypto
 from sos.admin.crypto import FRAGMENT_BYTES, HEAD_BYTES, TAG_BYTES, Algorithm, Envelopes, decrypt, encrypt
 from sos.domain.errors import BadDocument
 
@@ -59,3 +61,27 @@ def test_many_at_once_take_turns() -> None:
         return await asyncio.gather(*(envelopes.open("s", body) for body in bodies))
 
     assert asyncio.run(work()) == [bytes([i]) for i in range(5)]
+
+
+def test_who_asks_for_many_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P07: a key without any right can have as many documents opened as it likes, one at a time."""
+    go = threading.Event()
+
+    def sealed(secret: str, text: bytes) -> bytes:
+        assert secret == "few" or go.wait(30)
+        return text
+
+    monkeypatch.setattr(crypto, "encrypt", sealed)
+
+    async def scenario() -> None:
+        envelopes = Envelopes()
+        many = [asyncio.create_task(envelopes.seal("many", b"m")) for _ in range(20)]
+        try:
+            await asyncio.sleep(0)
+            assert await asyncio.wait_for(envelopes.seal("few", b"f"), 20) == b"f"
+            assert not any(task.done() for task in many)
+        finally:
+            go.set()
+            assert await asyncio.gather(*many) == [b"m"] * 20
+
+    asyncio.run(scenario())

@@ -36,6 +36,8 @@ def test_an_authorization_shows_whose_it_is_and_no_proof(value: str, shown: str)
         "set-cookie",
         "x-amz-meta-password",
         "x-my-secret",
+        "x-vault-token",
+        "x-api-key",
     ],
 )
 def test_fields_that_hold_secrets_are_hidden(name: str) -> None:

@@ -85,7 +85,9 @@ async def _now(call: Call, denial: Denial, about: telling.About) -> dict[str, An
     """What the policies in force say of the same request."""
     simulator = call.insight.simulator
     who = await simulator.principal(denial.caller.access_key)
-    if who is None:
+    if (
+        who is None or who.account != denial.caller.account
+    ):  # gone; the name may be that of a user of another account now
         return {"policiesChanged": True, "now": None}
     question = Question(denial.action, denial.resource, denial.values, denial.account, denial.deny_only, denial.at_ns)
     verdict = (await simulator.decide(who, question)).verdict

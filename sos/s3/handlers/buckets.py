@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ...domain.errors import AccessDenied, InvalidArgument
 from ...http.message import Reply
 from ...meta.records import BucketRecord
@@ -15,6 +17,8 @@ from ..xml.requests import parse_create_bucket
 from ..xml.text import XML
 
 BUCKETS_MAX = 10_000
+#: Buckets that are decided about between two looks at other work.
+AT_ONCE = 100
 DEFAULT_REGION = "us-east-1"
 
 
@@ -58,7 +62,11 @@ async def _visible(call: Call, prefix: str, after: str, most: int) -> tuple[list
     found: list[BucketRecord] = []
     while True:
         page, following = await call.services.buckets.list(prefix, after, most)
-        found += [record for record in page if _own(call, record) and (every or await _known(call, record))]
+        for number, record in enumerate(page):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if _own(call, record) and (every or await _known(call, record)):
+                found.append(record)
         if len(found) >= most or not following:
             break
         after = following

@@ -115,18 +115,19 @@ def _of(
 async def replay(simulator: Simulator, recorded: Iterable[Recorded], draft: Draft) -> Outcome:
     """Decide it all again."""
     outcome = Outcome()
-    people: dict[str, tuple[Principal, Principal] | None] = {}
+    people: dict[tuple[str, str], tuple[Principal, Principal] | None] = {}
     for number, requests in enumerate(recorded):
         if number % AT_ONCE == 0:
             await asyncio.sleep(0)
-        key = requests.caller.access_key
+        name, account = key = requests.caller.access_key, requests.caller.account
         if key not in people:
-            who = await simulator.principal(key)
-            people[key] = None if who is None else (who, draft.principal(who))
+            who = await simulator.principal(name)
+            # what has the name now may be of another account, whose policies are not told
+            people[key] = None if who is None or who.account != account else (who, draft.principal(who))
         found = people[key]
         if found is None:
             outcome.kinds["gone"] += requests.count
-            outcome.gone.add(key)
+            outcome.gone.add(name)
         else:
             _count(outcome, await _again(simulator, found, requests, draft))
     return outcome
