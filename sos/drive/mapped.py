@@ -15,6 +15,7 @@ from .engine import Group, Position, Space
 from .faults import fault_of
 from .identity import Identity, read_identity, sync_ancestors, sync_directory, write_identity
 from .index import Index, IndexRead, create_index
+from .mapping import RESIDENCY
 from .volumes import Volumes
 
 MAP_BYTES_MAX = 1 << 40
@@ -90,9 +91,14 @@ class MappedEngine:
     def set_voting(self, epoch: int, voting: bool) -> None:
         self._index.set_voting(epoch, voting)
 
-    def release_pages(self) -> None:
-        """Unmap what was read of the index; see :meth:`Index.release_pages`."""
+    def release_pages(self, volumes: bool = False) -> None:
+        """Unmap what was read of the index; see :meth:`Index.release_pages`.
+
+        :param volumes: and what was read of volumes, of all drives of the process
+        """
         self._index.release_pages()
+        if volumes:
+            RESIDENCY.release()
 
     def reader_check(self) -> int:
         """Free the reader slots of dead processes; called by the owner when a worker has died. The number freed."""

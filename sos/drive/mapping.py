@@ -18,7 +18,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from .descriptor import Descriptor
 from .faults import VolumeLost, fault_of
@@ -59,11 +59,22 @@ class Residency:
     def add(self, mapping: Mapping, start: int, stop: int) -> None:
         """Note that a range was populated, and give up what is above the bound."""
         wanted = range(start // WINDOW_BYTES, -(-stop // WINDOW_BYTES))
-        for reference, window in self._touch(mapping.reference, wanted):
+        self._give_up(self._touch(mapping.reference, wanted))
+
+    @staticmethod
+    def _give_up(windows: Iterable[tuple[weakref.ref[Mapping], int]]) -> None:
+        for reference, window in windows:
             old = reference()
             if old is not None:
                 first = window * WINDOW_BYTES
                 madvise(old.address + first, min(WINDOW_BYTES, old.size - first), MADV_DONTNEED)
+
+    def release(self) -> None:
+        """Give up everything."""
+        with self._lock:
+            given_up = list(self._windows)
+            self._windows.clear()
+        self._give_up(given_up)
 
     def _touch(self, mapping: weakref.ref[Mapping], wanted: range) -> list[tuple[weakref.ref[Mapping], int]]:
         windows = self._windows

@@ -66,6 +66,11 @@ class BufferPool:
         self._waiters: deque[tuple[int, asyncio.Future[Buffer]]] = deque()
 
     @property
+    def held(self) -> int:
+        """Bytes handed out and kept idle."""
+        return self.used + self._idle_bytes
+
+    @property
     def waiting(self) -> int:
         """Requests that wait for a buffer."""
         return len(self._waiters)

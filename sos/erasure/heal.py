@@ -240,4 +240,7 @@ class Heal:
     async def _call(self, call: Callable[..., T], *args: Any) -> T:
         if self._lane is None:
             self._lane = Lane(f"heal-{self._owner.number}")
-        return await self._lane.run(call, *args)
+        try:
+            return await self._lane.run(call, *args)
+        finally:
+            self._owner.after_step()

@@ -147,6 +147,7 @@ class Keeper:
         steps = catchup.sync_steps(target, self._source(member), whole=self._is_untrusted(member, found))
         while await self._call(member, STEP_S_MAX, next, steps, _END) is not _END:
             self._check(epoch)
+            owner.after_step()
 
     async def _join(self, member: Member, found: Report, epoch: int) -> None:
         """The last step: no group is under way, so the drive is exactly at the live tail."""

@@ -106,6 +106,8 @@ class Owner:
         self.rebuild = rebuild_inline
         self.reopen = reopen
         self.on_lacking = on_lacking
+        #: Called on the loop after each step of a copy or of healing, which may have read much.
+        self.after_step: Callable[[], None] = lambda: None
         #: drive → the last operation committed without its shard, since this owner began
         self.lacking: dict[int, int] = {}
         self.turn = asyncio.Lock()

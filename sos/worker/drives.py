@@ -286,11 +286,16 @@ class SetDrives:
         mask = self._pages.set_state(self.number).mask & ~self._pages.suspects(self.number)
         return [e for i, e in enumerate(self.engines) if mask >> i & 1 and isinstance(e, MappedEngine)]
 
-    def release_pages(self) -> None:
-        """Give up index pages that this process has mapped; a drive that fails meanwhile is somebody else's finding."""
-        for engine in self.in_use():
+    def release_pages(self, volumes: bool = False) -> None:
+        """Give up index pages that this process has mapped, and pages of volumes; a drive that fails meanwhile is somebody
+        else's finding. Of drives that are being copied too: nothing here waits for a device.
+        """
+        apart = self._pages.suspects(self.number)
+        for index, engine in enumerate(self.engines):
+            if apart >> index & 1 or not isinstance(engine, MappedEngine):
+                continue
             with suppress(OSError, DriveFault):
-                engine.release_pages()
+                engine.release_pages(volumes)
 
     def reader_check(self) -> None:
         """Free the snapshots of workers that died. In a thread."""

@@ -77,7 +77,7 @@ from .drives import OpenAs, SetDrives
 from .health import SetHealth
 from .jobs import Jobs
 from .live_settings import LiveSettings
-from .memory import Trimmer
+from .memory import Trimmer, bound_heap
 from .observing import Observers, endpoint_of
 from .proofs import make_sts
 from .submit import (
@@ -115,6 +115,7 @@ class Worker:
         self.pages: Pages = context.pages
         formation: Formation = context.formation
         self.formation = formation
+        bound_heap()
         self.put_pool = ThreadPoolExecutor(PUT_THREADS, "put")
         self.get_pool = ThreadPoolExecutor(GET_THREADS, "get")
         self.work_pool = ThreadPoolExecutor(2, "work")
@@ -300,7 +301,9 @@ class Worker:
             if first
             else [],
         )
-        self.trimmer = Trimmer(self._release_pages, self._trim_buffers, self._requests)
+        self.trimmer = Trimmer(self._release_pages, self._trim_buffers, self._requests, self._buffers)
+        for owner in self.owners.values():
+            owner.after_step = self._step_done
 
     def _build_mesh(self) -> None:
         """What the other workers may ask this one."""
@@ -399,13 +402,19 @@ class Worker:
         for number in self.owners:
             self.drives[number].reader_check()
 
-    def _release_pages(self) -> None:
+    def _release_pages(self, volumes: bool) -> None:
         for drives in self.drives:
-            drives.release_pages()
+            drives.release_pages(volumes)
 
     def _trim_buffers(self) -> None:
         if not self.writer_pools.buffers.used:
             self.writer_pools.buffers.trim()
+
+    def _buffers(self) -> int:
+        return self.writer_pools.buffers.held
+
+    def _step_done(self) -> None:
+        self.trimmer.look()
 
     def _requests(self) -> int:
         return sum(server.shell.requests for server in self.servers)
