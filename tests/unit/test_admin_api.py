@@ -265,7 +265,7 @@ def test_info_counts_what_there_is(admin: Admin) -> None:
         "versionsCount": 3,
         "deleteMarkersCount": 1,
     }
-    assert (usage["capacity"], usage["freeCapacity"]) == (300, 180)
+    assert (usage["capacity"], usage["freeCapacity"]) == (150, 90)
     storage = admin.ask("GET storageinfo").json
     assert (storage["Backend"]["OnlineDisks"], len(storage["Disks"])) == ({"host:9000": 3}, 4)
     assert admin.ask("POST background-heal/status").json["HealDisks"] == ["/data2"]

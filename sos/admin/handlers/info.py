@@ -19,7 +19,7 @@ from .. import moments
 from ..call import Call, plain, some
 from ..cluster import ServerFacts, SetShape
 from .access_keys import combined
-from .drives import backend, online, pools, shown_drive
+from .drives import backend, online, pools, shown_drive, usable
 
 BUCKETS_MAX = 1_000_000
 #: Buckets that are decided about between two looks at other work: 20 µs each.
@@ -150,9 +150,8 @@ def _bucket(held: CounterRecord) -> dict[str, int]:
 
 
 def _capacity(sets: list[SetShape]) -> dict[str, int]:
-    """Of the drives that answer."""
-    drives = [drive for one in sets for drive in one.drives]
-    total, free = sum(drive.total for drive in drives), sum(drive.free for drive in drives)
+    """Of the drives that answer, for objects."""
+    total, free = usable(sets)
     return {"capacity": total, "freeCapacity": free, "usedCapacity": total - free}
 
 
