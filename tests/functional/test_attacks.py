@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import http.client
+import io
 import json
+import zipfile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -210,6 +213,58 @@ def test_a_tenant_does_not_learn_the_name_of_root(root: AdminWire, server: Serve
     assert shown["parentUser"] == "attacksother"
 
 
+def test_a_tenant_learns_of_no_other_account(root: AdminWire, server: Server) -> None:
+    assert root.ask("GET account-info", name="there-is-no-such-account").status == 404
+    asking = AdminWire(server, user(root, "attacks-curious", statement("s3:*", "*")), SECRET)
+    codes = {asking.ask("GET account-info", name=name).code for name in ("minio", "there-is-no-such-account")}
+    assert codes == {"AccessDenied"}
+
+
+def test_an_import_makes_no_bucket_that_is_forbidden(root: AdminWire, server: Server, s3: Any) -> None:
+    """A Deny upon some names holds for an import too."""
+    name = user(
+        root,
+        "attacks-importer",
+        statement("admin:ImportBucketMetadata", "*"),
+        statement("s3:CreateBucket", "attacks-*"),
+        statement("s3:CreateBucket", "attacks-vip*") | {"Effect": "Deny"},
+    )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for bucket in ("attacks-vip", "attacks-any", "other-any"):
+            archive.writestr(f"{bucket}/quota.json", b'{"quota":1048576,"quotatype":"hard"}')
+    told = AdminWire(server, name, SECRET).ask("PUT import-bucket-metadata", packed.getvalue()).json["buckets"]
+    assert {bucket for bucket in told if "error" in told[bucket]["quota"]} == {"attacks-vip", "other-any"}
+    names = {one["Name"] for one in s3.list_buckets()["Buckets"]}
+    assert names & set(told) == {"attacks-any"}
+
+
+def token_of(name: str) -> str:
+    """As ``mc admin prometheus generate`` makes it."""
+    parts = (b'{"alg":"HS512","typ":"JWT"}', json.dumps({"iss": "prometheus", "sub": name}).encode())
+    signed = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+    tag = hmac.digest(SECRET.encode(), signed.encode(), "sha512")
+    return f"{signed}.{base64.urlsafe_b64encode(tag).decode().rstrip('=')}"
+
+
+def test_conditions_hold_for_metrics_too(root: AdminWire, wire: Client) -> None:
+    """Who may read metrics over TLS only, or not by a name that a client gives itself, is refused."""
+    read = statement("admin:Prometheus")
+    plain = read | {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    agent = read | {"Effect": "Deny", "Condition": {"StringLike": {"aws:UserAgent": "curl*"}}}
+    names = [user(root, "attacks-scraper", read), user(root, "attacks-tls", read, plain)]
+    names.append(user(root, "attacks-agent", read, agent))
+    found = [
+        wire.be("").request(
+            "GET",
+            "/minio/v2/metrics/node",
+            headers={"authorization": f"Bearer {token_of(name)}", "user-agent": "curl/8"},
+        )
+        for name in names
+    ]
+    assert [reply.status for reply in found] == [200, 403, 403]
+
+
 # -- documents that cost more than they should -----------------------------------------------------------------
 
 DEEP = b'{"group":"g","new":' + b"[" * 50_000
@@ -228,6 +283,14 @@ DEEP = b'{"group":"g","new":' + b"[" * 50_000
 def test_deep_documents_are_bad_documents(root: AdminWire, route: str, sealed: bool, query: dict[str, str]) -> None:
     """P07."""
     assert root.ask(route, DEEP, sealed=sealed, **query).status == 400
+
+
+@pytest.mark.parametrize("size", [2**63, 2**70, -1])
+def test_quotas_that_no_drive_can_hold(root: AdminWire, bucket: str, size: int) -> None:
+    """P07."""
+    assert root.ask("PUT set-bucket-quota", {"quota": size}, bucket=bucket).status == 400
+    account = {"name": f"attacks-{size}", "accessKey": f"attacks{size}", "secretKey": SECRET, "quota": size}
+    assert root.ask("PUT add-account", account, sealed=True).status == 400
 
 
 def test_deep_tokens_are_no_tokens(wire: Client) -> None:

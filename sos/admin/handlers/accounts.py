@@ -52,11 +52,10 @@ async def list_all(call: Call) -> Reply:
 
 
 async def info(call: Call) -> Reply:
-    """One account, with what it holds; without a name that of the caller."""
+    """One account, with what it holds; without a name that of the caller. Who may not does not learn whether there is one."""
     name = call.get("name")
-    accounts = call.services.identity.accounts
-    record = await accounts.get(name or call.account)
-    await call.require("admin:GetAccount", account=ROOT_ACCOUNT if name else record.account)
+    await call.require("admin:GetAccount", account=ROOT_ACCOUNT if name else call.account)
+    record = await call.services.identity.accounts.get(name or call.account)
     usages = await call.services.usage.now()
     every, _ = await call.services.buckets.list("", "", BUCKETS_MAX)
     buckets = [bucket for bucket in every if owner_of(bucket) == record.account]

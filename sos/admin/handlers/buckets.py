@@ -13,6 +13,7 @@ from ...meta.records import BucketRecord
 from ..call import Call, done, plain
 
 TRIES_MAX = 10
+QUOTA_BYTES_MAX = 2**63 - 1
 
 
 class Quota(msgspec.Struct, rename={"kind": "quotatype"}):
@@ -44,7 +45,7 @@ async def set_quota(call: Call) -> Reply:
 async def put_quota(call: Call, bucket: str, wanted: Quota) -> None:
     """:raises InvalidRequest, NoSuchBucket"""
     size = wanted.size or wanted.quota
-    if size < 0 or (size and wanted.kind not in ("", "hard")) or wanted.rate or wanted.requests:
+    if not 0 <= size <= QUOTA_BYTES_MAX or (size and wanted.kind not in ("", "hard")) or wanted.rate or wanted.requests:
         raise InvalidRequest("A quota is a number of bytes of the kind hard; there are no others.")
     buckets = call.services.buckets
     for _ in range(TRIES_MAX):

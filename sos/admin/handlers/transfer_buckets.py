@@ -79,7 +79,8 @@ async def _bucket(call: Call, name: str) -> BucketRecord:
     try:
         record = await call.services.buckets.get(name)
     except NoSuchBucket:
-        await call.require("s3:CreateBucket", account=call.account)
+        if not await call.allows("s3:CreateBucket", account=call.account, bucket=name):
+            raise AccessDenied() from None
         return await call.services.buckets.create(name, call.account, "", False)
     if not _administered(call, record):
         raise AccessDenied()

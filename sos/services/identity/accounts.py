@@ -19,6 +19,7 @@ from .store import Change, read, scan
 #: The owner that MinIO clients know; the root account's.
 ROOT_CANONICAL_ID = "02d6176db174dc93cb1b899f7c6078f08654445fe8cf1b6ce98d8855f66bdbf4"
 ROOT_NAME = "minio"
+QUOTA_BYTES_MAX = 2**63 - 1
 
 
 class Accounts:
@@ -186,7 +187,7 @@ def _check(name: str, email: str, quota_bytes: int) -> None:
     fits = len(name.encode()) <= rules.NAME_BYTES_MAX and name.isprintable() and name == name.strip()
     if not name or not fits or name.isdigit():
         raise InvalidArgument("The name of an account must be printable, of at most 220 bytes, and not a number.")
-    if len(email) > 254 or not email.isprintable() or quota_bytes < 0:
+    if len(email) > 254 or not email.isprintable() or not 0 <= quota_bytes <= QUOTA_BYTES_MAX:
         raise InvalidArgument("The e-mail address or the quota of the account is invalid.")
 
 
