@@ -198,6 +198,24 @@ def test_a_bound_key_makes_bound_keys_in_other_accounts_too(root: AdminWire, ser
         assert wire.be(child.access_key, child.secret).request("GET", "/").status == 403
 
 
+def test_nobody_names_a_key_as_a_policy_calls_somebody_else(
+    root: AdminWire, server: Server, s3: Any, bucket: str
+) -> None:
+    """Principals without an account are users: a pattern, or the name of one who is gone, fits no key that a user made."""
+    s3.put_object(Bucket=bucket, Key="key", Body=b"data")
+    user(root, "attacks-backup-1")
+    granted = statement("s3:GetObject", f"{bucket}/*", Principal={"AWS": ["attacks-backup*", "attacks-gone"]})
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(document(granted)))
+    maker = AdminWire(server, user(root, "attacks-maker", statement("s3:GetObject", "nothing/*")), SECRET)
+    for name in ("attacks-backup-2", "attacks-gone"):
+        made = maker.ask("PUT add-service-account", {"accessKey": name, "secretKey": SECRET}, sealed=True)
+        assert made.status == 200
+    names = ("attacks-backup-1", "attacks-maker", "attacks-backup-2", "attacks-gone")
+    with server.client() as wire:
+        found = [wire.be(name, SECRET).request("GET", f"/{bucket}/key").status for name in names]
+    assert found == [200, 403, 403, 403]
+
+
 def made_of(server: Server, reply: dict[str, Any]) -> AdminWire:
     return AdminWire(server, reply["credentials"]["accessKey"], reply["credentials"]["secretKey"])
 

@@ -306,7 +306,8 @@ def names_of(caller: Caller, account: str) -> Names:
     kinds = ("user",) if caller.type is Type.USER else ("user", "role", "assumed-role")
     own = frozenset(f"arn:aws:iam::{one}:{kind}/{caller.user}" for one in accounts for kind in kinds if caller.user)
     roots = frozenset(f"arn:aws:iam::{one}:root" for one in accounts)
-    bare = tuple(name for name in (caller.user, caller.access_key) if name) if account == caller.account else ()
+    # not by the access key: whoever makes a service account chooses its name, also one that a pattern fits
+    bare = (caller.user,) if caller.user and account == caller.account else ()
     if caller.type is Type.ROOT:
         return Names(own | roots | frozenset(accounts), frozenset(), bare)
     return Names(own, roots | frozenset(accounts), bare)
