@@ -303,6 +303,16 @@ def test_deep_documents_are_bad_documents(root: AdminWire, route: str, sealed: b
     assert root.ask(route, DEEP, sealed=sealed, **query).status == 400
 
 
+def test_deep_policies_in_an_import_fail_by_themselves(root: AdminWire) -> None:
+    """P07: also one of the name of a built-in policy, with which it is compared."""
+    deep = '{"Statement":' * 600 + "1" + "}" * 600
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("iam-assets/policies.json", f'{{"readonly":{deep},"attacks-deep-policy":{deep}}}')
+    failed = root.ask("PUT import-iam-v2", packed.getvalue()).json["failed"]["policies"]
+    assert {one["name"] for one in failed} == {"readonly", "attacks-deep-policy"}
+
+
 @pytest.mark.parametrize("size", [2**63, 2**70, -1])
 def test_quotas_that_no_drive_can_hold(root: AdminWire, bucket: str, size: int) -> None:
     """P07."""

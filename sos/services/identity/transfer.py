@@ -246,7 +246,7 @@ class Transfer:
         text = bytes(document)
         try:
             content = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidArgument(f"The policy is no JSON: {error}") from None
         if isinstance(content, dict) and not content.get("Statement"):
             await self._policies.remove(account, name)
@@ -346,7 +346,10 @@ def _enabled(status: str) -> bool:
 
 def _same(one: Any, other: Any) -> bool:
     """Whether two documents say the same: order within lists does not matter, nor does an empty statement id."""
-    return bool(_plain(one) == _plain(other))
+    try:
+        return bool(_plain(one) == _plain(other))
+    except RecursionError:
+        return False  # one is nested so deeply that it is no policy
 
 
 def _plain(value: Any) -> Any:
