@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import http.client
 import io
 import json
+import threading
 import zipfile
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 from urllib.parse import urlsplit
 
 import pytest
 
+from sos.admin.handlers import transfer_iam
+from sos.domain.errors import BadDocument
 from tests.functional.test_posting import BOUNDARY, Fields, form, signed
 from tests.kit.admin_wire import AdminWire
 from tests.kit.server import Client, Reply, Server
@@ -311,6 +316,33 @@ def test_deep_policies_in_an_import_fail_by_themselves(root: AdminWire) -> None:
         archive.writestr("iam-assets/policies.json", f'{{"readonly":{deep},"attacks-deep-policy":{deep}}}')
     failed = root.ask("PUT import-iam-v2", packed.getvalue()).json["failed"]["policies"]
     assert {one["name"] for one in failed} == {"readonly", "attacks-deep-policy"}
+
+
+def test_a_member_of_an_import_may_not_be_endless(root: AdminWire) -> None:
+    """P07: some kilobytes become no document that takes seconds and gigabytes to read."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("iam-assets/users.json", b"{" + b" " * 32 * 1024 * 1024 + b"}")
+    reply = root.ask("PUT import-iam-v2", packed.getvalue())
+    assert (reply.status, b"users.json has more than" in reply.reply.body) == (400, True)
+
+
+def test_an_import_is_not_read_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P07."""
+    threads: list[threading.Thread] = []
+
+    def look(content: bytes, kind: Any) -> Any:
+        threads.append(threading.current_thread())
+        raise BadDocument("seen")
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("iam-assets/users.json", "{}")
+    monkeypatch.setattr(transfer_iam, "decode", look)
+    call = Mock(signed=Mock(read=AsyncMock(return_value=packed.getvalue())))
+    with pytest.raises(BadDocument):
+        asyncio.run(transfer_iam.import_iam_v2(call))
+    assert len(threads) == 1 and threads[0] is not threading.main_thread()
 
 
 @pytest.mark.parametrize("size", [2**63, 2**70, -1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from ...domain.errors import BadDocument, InvalidRequest, StoreError
@@ -13,6 +14,8 @@ from ..call import Call, decode, done, encode, plain, some
 
 FOLDER = "iam-assets/"
 ZIP = ("Content-Type", "application/zip")
+#: Of one member of an archive, unpacked.
+MEMBER_BYTES_MAX = 32 * 1024 * 1024
 #: Entries named in an error message.
 NAMED_MAX = 10
 
@@ -56,15 +59,25 @@ async def import_iam_v2(call: Call) -> Reply:
 async def _import(call: Call) -> list[Outcome]:
     """Nothing is taken where a member of the archive is not what it must be."""
     members = await unpack(await call.signed.read(ARCHIVE_BYTES_MAX))
-    documents = Documents()
-    for file, (name, kind) in FILES.items():
-        if (content := members.get(FOLDER + file)) is not None:
-            try:
-                setattr(documents, name, decode(content, kind))
-            except BadDocument as error:
-                raise BadDocument(f"{FOLDER}{file}: {error.message}") from None
+    documents = await asyncio.to_thread(_documents, members)
     as_root = call.who.owner and not call.who.sessions
     return await _transfer(call).take(call.account, _root_key(call), as_root, documents, moments.parse)
+
+
+def _documents(members: dict[str, bytes]) -> Documents:
+    """What the members say; in a thread, since they may be long. :raises BadDocument:"""
+    documents = Documents()
+    for file, (name, kind) in FILES.items():
+        content = members.get(FOLDER + file)
+        if content is None:
+            continue
+        if len(content) > MEMBER_BYTES_MAX:
+            raise BadDocument(f"{FOLDER}{file} has more than {MEMBER_BYTES_MAX} bytes.")
+        try:
+            setattr(documents, name, decode(content, kind))
+        except BadDocument as error:
+            raise BadDocument(f"{FOLDER}{file}: {error.message}") from None
+    return documents
 
 
 def _transfer(call: Call) -> Transfer:
