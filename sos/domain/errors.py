@@ -213,6 +213,10 @@ class CredentialsTaken(StoreError):
     """The access key belongs to root, or to another user or account."""
 
 
+class TooManyAccessKeys(StoreError):
+    """Whoever is to have another access key has as many as one may have."""
+
+
 class ServiceAccountNotAllowed(StoreError):
     """Temporary credentials and service accounts of others cannot have service accounts."""
 

@@ -94,6 +94,7 @@ class Code(Enum):
     KeyTooLongError = 400, "Your key is too long"
     MalformedDate = 400, "Invalid date format header, expected to be in ISO8601, RFC1123 or RFC1123Z time format."
     MalformedPOSTRequest = 400, "The body of your POST request is not well-formed multipart/form-data."
+    LimitExceeded = 409, "There are as many as there may be."
     MalformedPolicy = 400, "Policy has invalid resource."
     PolicyInvalidName = 400, "Policy name may not contain comma"
     PolicyTooLarge = 400, "Policy exceeds the maximum allowed document size."
@@ -291,6 +292,7 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.InvalidGroupName: (Code.XMinioInvalidGroupName, ""),
     domain.InvalidPolicyName: (Code.PolicyInvalidName, ""),
     domain.SessionPolicyTooLarge: (Code.XMinioIAMServiceAccountSessionPolicyTooLarge, ""),
+    domain.TooManyAccessKeys: (Code.LimitExceeded, ""),
     domain.CredentialsTaken: (Code.XMinioInvalidIAMCredentials, ""),
     domain.ServiceAccountNotAllowed: (Code.XMinioIAMServiceAccountNotAllowed, ""),
     domain.IdentityClosed: (Code.XMinioIAMNotInitialized, ""),

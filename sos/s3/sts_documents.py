@@ -39,6 +39,7 @@ CODES: dict[type[Exception], tuple[int, str, str]] = {
         400, "InvalidClientCertificate",
         "The provided client certificate is invalid. Retry with a different certificate.",
     ),
+    refused.LimitReached: (409, "LimitExceeded", "There are too many living temporary credentials."),
     refused.Disabled: (503, "STSNotInitialized", "STS API not initialized, please try again."),
     refused.UpstreamFailed: (
         500, "InternalError",

@@ -16,10 +16,10 @@ from sos.domain import errors
 from sos.domain.errors import StoreError
 from sos.drive.engine import Row
 from sos.meta import iam
-from sos.meta.iam import KeyRecord
+from sos.meta.iam import KeyKind, KeyRecord
 from sos.meta.records import BucketRecord
 from sos.meta.rows import seal
-from sos.services.identity import store
+from sos.services.identity import allowance, store
 from sos.services.identity.access_keys import NewService, Parent, ServiceUpdate
 from sos.services.identity.policies import Target
 from tests.kit.identities import MAIN, PASSWORD, ROOT, World, run
@@ -393,6 +393,37 @@ def test_revoking(world: World) -> None:
     assert alive == [True, False, False, True]
     assert run(keys.revoke(MAIN, "alice", every=True)) == 1
     assert world.identity.directory.find(kept.access_key) is not None
+
+
+def test_nobody_has_keys_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user has as many living keys of a kind as one may have; what has expired, or is gone, leaves room."""
+    monkeypatch.setattr(allowance, "OF_USER", {KeyKind.TEMPORARY: 20, KeyKind.SERVICE: 5})
+    run(world.identity.users.put(MAIN, "alice", SECRET))
+    run(world.identity.users.put(MAIN, "bob", SECRET))
+    keys, alice = world.identity.access_keys, Parent(MAIN, "alice")
+    made = [run(keys.create(alice, NewService())) for _ in range(5)]
+    sessions = [run(keys.issue(alice, 900)) for _ in range(20)]
+    assert len({one.access_key for one in (*made, *sessions)}) == 25
+    refused(world, errors.TooManyAccessKeys, keys.create(alice, NewService()))
+    refused(world, errors.TooManyAccessKeys, keys.issue(alice, 900))
+    refused(world, errors.TooManyAccessKeys, world.worker().access_keys.issue(alice, 900))
+    for other in (Parent(MAIN, "bob"), Parent(MAIN, "")):
+        run(keys.issue(other, 900))
+    run(keys.remove(made[0].access_key))
+    run(keys.create(alice, NewService()))
+    refused(world, errors.TooManyAccessKeys, keys.create(alice, NewService()))
+    world.now_ns += HOUR_NS
+    run(keys.issue(alice, 900))
+    assert run(keys.revoke(MAIN, "alice", every=True)) >= 1
+    run(keys.issue(alice, 900))
+
+
+def test_who_has_few_keys_is_counted_seldom(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(allowance, "_living", lambda *_: counted.append(1) or 0)
+    for _ in range(30):
+        run(world.identity.access_keys.issue(Parent(MAIN, ""), 900))
+    assert counted == [1]
 
 
 def test_a_child_inherits_what_restricts_its_maker(world: World) -> None:

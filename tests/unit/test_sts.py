@@ -14,7 +14,7 @@ from sos.domain.errors import DriveFault, IdentityClosed, NoSuchAccessKey, ReadQ
 from sos.meta.iam import KeyKind
 from sos.s3.auth.errors import InvalidAccessKeyId
 from sos.s3.sts_documents import CODES, refusal
-from sos.services.identity import arns, certificates, sts_errors
+from sos.services.identity import allowance, arns, certificates, sts_errors
 from sos.services.identity.access_keys import Parent
 from sos.services.identity.openid import OpenId
 from sos.services.identity.openid_settings import BadProvider, read_provider, read_providers
@@ -23,7 +23,13 @@ from sos.services.identity.outbound import Outbound
 from sos.services.identity.plugin import IdentityPlugin, read_plugin
 from sos.services.identity.policies import Target
 from sos.services.identity.sts import Sts, Wanted
-from sos.services.identity.sts_errors import BadCertificate, InsecureConnection, InvalidParameter, NotAllowed
+from sos.services.identity.sts_errors import (
+    BadCertificate,
+    InsecureConnection,
+    InvalidParameter,
+    LimitReached,
+    NotAllowed,
+)
 from tests.kit.authority import Authority
 from tests.kit.identities import MAIN, World, run
 from tests.kit.identity_audit import audit
@@ -198,6 +204,16 @@ def alice(world: World) -> Any:
     known = world.identity.directory.find("alice")
     assert known is not None
     return known.principal
+
+
+def test_sessions_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowance, "OF_USER", {KeyKind.TEMPORARY: 3})
+    world = World()
+    sts, who = service(world), alice(world)
+    for _ in range(3):
+        run(sts.assume_role(who, Wanted()))
+    with pytest.raises(LimitReached):
+        run(sts.assume_role(who, Wanted()))
 
 
 def test_the_configured_life_counts_whatever_is_asked_for() -> None:

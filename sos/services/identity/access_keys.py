@@ -21,6 +21,7 @@ from ...erasure.handle import Snapshot
 from ...meta import iam
 from ...meta.iam import ChildRecord, KeyKind, KeyRecord
 from . import rules
+from .allowance import Allowance
 from .context import Realm
 from .documents import check_session_document
 from .store import Change, read, scan
@@ -103,6 +104,7 @@ class AccessKeys:
 
     def __init__(self, realm: Realm) -> None:
         self._realm = realm
+        self._allowance = Allowance(realm.clock)
 
     # -- service accounts ------------------------------------------------------------------------------
 
@@ -110,7 +112,7 @@ class AccessKeys:
         """Make a service account.
 
         :raises InvalidAccessKey, InvalidSecretKey, InvalidArgument, InvalidPolicyName, SessionPolicyTooLarge
-        :raises CredentialsTaken, NoSuchUser, NoSuchAccount
+        :raises CredentialsTaken, NoSuchUser, NoSuchAccount, TooManyAccessKeys
         """
         access_key, secret = wanted.access_key or rules.new_access_key(), wanted.secret or rules.new_secret()
         now = self._realm.clock()
@@ -184,7 +186,8 @@ class AccessKeys:
         :param token_type: by which they can be revoked
         :param name: for people
         :param until_s: seconds since the epoch that they do not outlive
-        :raises InvalidPolicyName, SessionPolicyTooLarge, NoSuchUser, NoSuchAccount, InvalidArgument
+        :raises InvalidPolicyName, SessionPolicyTooLarge, NoSuchUser, NoSuchAccount, InvalidArgument,
+            TooManyAccessKeys
         """
         _check_policy(policy, rules.SESSION_POLICY_BYTES_MAX)
         access_key, secret, now = rules.new_access_key(), rules.new_secret(), self._realm.clock()
@@ -232,6 +235,7 @@ class AccessKeys:
         while not whole:
             ended, whole = await self._realm.store.change(plan)
             total += ended
+        self._allowance.forget(account, parent)
         return total
 
     # -- both ------------------------------------------------------------------------------------------
@@ -243,6 +247,7 @@ class AccessKeys:
             record = _require(change.document(iam.key_row(access_key)), access_key)
             change.drop(iam.key_row(access_key))
             change.drop(iam.child_row(record.account, record.parent, access_key))
+            self._allowance.forget(record.account, record.parent)
 
         await self._realm.store.change(plan)
 
@@ -304,6 +309,8 @@ class AccessKeys:
         )
 
     def _add(self, change: Change, record: KeyRecord) -> None:
+        """:raises TooManyAccessKeys:"""
+        self._allowance.take(change.snapshot, record)
         change.put(iam.key_row(record.access_key), record)
         change.put(iam.child_row(record.account, record.parent, record.access_key), child_of(record))
         self._sweep(change, record.account, record.parent)

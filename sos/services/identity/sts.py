@@ -16,7 +16,14 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from ...domain.errors import InvalidArgument, MalformedPolicy, NoSuchUser, PolicyTooLarge, SessionPolicyTooLarge
+from ...domain.errors import (
+    InvalidArgument,
+    MalformedPolicy,
+    NoSuchUser,
+    PolicyTooLarge,
+    SessionPolicyTooLarge,
+    TooManyAccessKeys,
+)
 from ...domain.policy.compiled import PolicySet
 from ...domain.policy.document import Kind, parse
 from ...domain.policy.evaluate import Caller, Context, Type, evaluate
@@ -30,7 +37,7 @@ from .openid_tokens import parent_name, values_of, vouched
 from .plugin import IdentityPlugin
 from .policies import ATTACHED_MAX
 from .principal import Principal
-from .sts_errors import Disabled, ExpiredToken, InvalidParameter, MissingParameter, NotAllowed
+from .sts_errors import Disabled, ExpiredToken, InvalidParameter, LimitReached, MissingParameter, NotAllowed
 
 NS_PER_S = 10**9
 
@@ -185,6 +192,7 @@ class Sts:
 
         :param until_s: seconds since the epoch that they do not outlive
         :raises InvalidParameter: the session policy, or a name that is too long
+        :raises LimitReached:
         """
         keys = self._identity.access_keys
         try:
@@ -198,6 +206,8 @@ class Sts:
             raise InvalidParameter("Session policy should not exceed 2048 characters") from None
         except (MalformedPolicy, InvalidArgument) as error:
             raise InvalidParameter(error.message) from None
+        except TooManyAccessKeys as error:
+            raise LimitReached(error.message) from None
         except NoSuchUser:  # removed at this very moment
             raise NotAllowed() from None
 

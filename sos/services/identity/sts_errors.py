@@ -33,5 +33,9 @@ class Disabled(StsRefused):
     """The way of proving an identity is not configured."""
 
 
+class LimitReached(StsRefused):
+    """Whoever asks has as many living ones as one may have."""
+
+
 class UpstreamFailed(StsRefused):
     """The service that decides said no, or nothing that can be understood."""
