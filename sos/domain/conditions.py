@@ -29,6 +29,13 @@ class Conditions(msgspec.Struct, array_like=True, frozen=True):
 NO_CONDITIONS = Conditions()
 
 
+def tells(conditions: Conditions) -> bool:
+    """Whether the outcome of a write or deletion tells something of what is there besides that it is there."""
+    tags = (*(conditions.if_match or ()), *(conditions.if_none_match or ()))
+    values = (conditions.if_unmodified_since, conditions.if_match_size, conditions.if_match_mtime)
+    return any(tag != "*" for tag in tags) or any(value is not None for value in values)
+
+
 def matches(tags: tuple[str, ...], etag: str) -> bool:
     """Whether one of the tags is ``*`` or equals ``etag`` (weak comparison: a ``W/`` prefix is ignored)."""
     return any(tag == "*" or tag.removeprefix("W/") == etag for tag in tags)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ..domain.body import Body
 from ..domain.checksums import SIZES
-from ..domain.conditions import NO_CONDITIONS
+from ..domain.conditions import NO_CONDITIONS, Conditions, tells
 from ..domain.errors import (
     AccessDenied,
     InvalidArgument,
@@ -147,6 +147,15 @@ class Call:
             self._remember(verdict, values)
         if not verdict:
             raise AccessDenied(decided=True)
+
+    async def require_to_tell(self, conditions: Conditions, key: bytes, version: str = "") -> None:
+        """Authorise the conditions of a write or deletion: who names an entity tag learns whether it is the right one, and
+        may do so as a reader only. That something is there is told to writers too.
+
+        :raises AccessDenied:
+        """
+        if tells(conditions):
+            await self.require("s3:GetObjectVersion" if version else "s3:GetObject", self.bucket, key, version)
 
     async def allows(self, action: str, bucket: str, key: bytes, *, remember: bool = False) -> bool:
         """Whether the identity may do something, where it is no denial of the request if it may not.

@@ -16,6 +16,7 @@ from unittest.mock import AsyncMock, Mock
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sos.admin.handlers import transfer_iam
 from sos.domain.errors import BadDocument
@@ -219,6 +220,41 @@ def test_nobody_names_a_key_as_a_policy_calls_somebody_else(
     with server.client() as wire:
         found = [wire.be(name, SECRET).request("GET", f"/{bucket}/key").status for name in names]
     assert found == [200, 403, 403, 403]
+
+
+def told(call: Any, **arguments: Any) -> str:
+    """The code with which something is refused."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def test_who_only_writes_guesses_no_entity_tag(root: AdminWire, server: Server, s3: Any, shared: str) -> None:
+    """AWS, "How to prevent object overwrites with conditional writes": If-Match needs s3:GetObject too."""
+    name = user(root, "attacks-writer", statement("s3:PutObject s3:DeleteObject", f"{shared}/*"))
+    guesser = client("s3", server, name, SECRET)
+    etag = s3.put_object(Bucket=shared, Key="guessed", Body=b"secret")["ETag"]
+    upload = guesser.create_multipart_upload(Bucket=shared, Key="guessed")["UploadId"]
+    part = guesser.upload_part(Bucket=shared, Key="guessed", UploadId=upload, PartNumber=1, Body=b"part")
+    parts = {"UploadId": upload, "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}}
+    calls = (
+        (guesser.put_object, {"Body": b"mine"}),
+        (guesser.complete_multipart_upload, parts),
+        (guesser.delete_object, {}),
+    )
+    for call, more in calls:
+        for tag in (etag, '"0123456789abcdef0123456789abcdef"'):
+            assert told(call, Bucket=shared, Key="guessed", IfMatch=tag, **more) == "AccessDenied"
+    for tag in (etag, '"0123456789abcdef0123456789abcdef"'):
+        assert told(guesser.put_object, Bucket=shared, Key="guessed", Body=b"x", IfNoneMatch=tag) == "AccessDenied"
+        doomed = {"Objects": [{"Key": "guessed", "ETag": tag}]}
+        errors = guesser.delete_objects(Bucket=shared, Delete=doomed)["Errors"]
+        assert [one["Code"] for one in errors] == ["AccessDenied"]
+    assert told(guesser.put_object, Bucket=shared, Key="guessed", Body=b"x", IfNoneMatch="*") == "PreconditionFailed"
+    assert s3.get_object(Bucket=shared, Key="guessed")["Body"].read() == b"secret"
+    guesser.put_object(Bucket=shared, Key="fresh", Body=b"x", IfNoneMatch="*")
+    user(root, name, statement("s3:GetObject s3:PutObject", f"{shared}/*"))
+    guesser.put_object(Bucket=shared, Key="guessed", Body=b"known", IfMatch=etag)
 
 
 def made_of(server: Server, reply: dict[str, Any]) -> AdminWire:

@@ -143,6 +143,8 @@ async def copy_object(call: Call) -> Reply:
 
 
 async def _copy_object(call: Call) -> Reply:
+    conditions = read_conditions(call.request.headers)
+    await call.require_to_tell(conditions, call.key)
     source = await _source(call)
     bucket = await call.bucket_record()
     same = source[0].bucket_id == bucket.bucket_id and source[1] == call.key and source[2] is None
@@ -150,9 +152,7 @@ async def _copy_object(call: Call) -> Reply:
     make = _make(call, same)
     objects = call.services.objects
     try:
-        done, found = await objects.copy(
-            source, bucket, call.key, make, read_conditions(headers), read_algorithm(headers)
-        )
+        done, found = await objects.copy(source, bucket, call.key, make, conditions, read_algorithm(headers))
     except NotModified as error:
         raise PreconditionFailed() from error
     record = done.record

@@ -37,9 +37,10 @@ async def _bypass(call: Call, *keys: bytes) -> bool:
 
 async def delete_object(call: Call) -> Reply:
     """S3: DeleteObject. 204 also where there was nothing."""
+    conditions = delete_conditions(call.request.headers)
+    await call.require_to_tell(conditions, call.key, call.query.get("versionId", ""))
     bucket = await call.bucket_record()
     version = call.version()
-    conditions = delete_conditions(call.request.headers)
     done = await call.services.objects.delete(
         bucket, call.key, version, conditions, call.identity.account, await _bypass(call, call.key)
     )
@@ -121,6 +122,7 @@ async def _item(call: Call, entry: ObjectIdentifier) -> _Item:
         action = "s3:DeleteObject" if item.version is None else "s3:DeleteObjectVersion"
         await call.require(action, call.bucket, item.key, entry.version_id)
         item.conditions = _conditions(entry)
+        await call.require_to_tell(item.conditions, item.key, entry.version_id)
     except StoreError as error:
         item.error = error
     return item

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ...domain.checksums import LINEAR, SIZES
+from ...domain.conditions import Conditions
 from ...domain.errors import InvalidPartOrder, InvalidRequest
 from ...http.message import Headers, Reply
 from ...services.types import PartsPage, UploadsPage
@@ -74,6 +75,8 @@ async def upload_part(call: Call) -> Reply:
 
 async def complete_multipart_upload(call: Call) -> Reply:
     """S3: CompleteMultipartUpload."""
+    conditions = read_conditions(call.request.headers)
+    await call.require_to_tell(conditions, call.key)
     document = await call.parsed(parse_complete, object_checksums=False)
     if not 1 <= len(document.part) <= PARTS_MAX:
         raise Refusal(Code.MalformedXML)
@@ -81,10 +84,10 @@ async def complete_multipart_upload(call: Call) -> Reply:
     if any(a >= b for a, b in pairwise(numbers)):
         raise InvalidPartOrder()
     parts = [(part.number, part.etag.strip().strip('"'), part.checksums) for part in document.part]
-    return await reply_in_time(call, _complete(call, parts))
+    return await reply_in_time(call, _complete(call, parts, conditions))
 
 
-async def _complete(call: Call, parts: list[tuple[int, str, dict[str, str]]]) -> Reply:
+async def _complete(call: Call, parts: list[tuple[int, str, dict[str, str]]], conditions: Conditions) -> Reply:
     headers = call.request.headers
     upload_id = read_upload(call.query["uploadId"])
     bucket = await call.bucket_record()
@@ -95,7 +98,7 @@ async def _complete(call: Call, parts: list[tuple[int, str, dict[str, str]]]) ->
         upload = await multipart.upload(bucket, call.key, upload_id)
         if kind != upload.checksum_type:
             raise InvalidRequest("The checksum type does not match the one of the upload.")
-    done = await multipart.complete(bucket, call.key, upload_id, parts, read_conditions(headers), size, given)
+    done = await multipart.complete(bucket, call.key, upload_id, parts, conditions, size, given)
     record = done.record
     values, kind = (record.checksums, record.checksum_type) if record is not None else ({}, "")
     fields = [*XML, *version_headers(bucket, done.version_id)]

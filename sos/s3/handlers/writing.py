@@ -24,6 +24,7 @@ async def put_object(call: Call) -> Reply:
     headers = call.request.headers
     template = read_template(headers, call.identity.account)
     conditions = read_conditions(headers)
+    await call.require_to_tell(conditions, call.key)
     bucket = await call.bucket_record()
     body = call.body()
     done = await call.services.objects.put(bucket, call.key, body, template, conditions)
