@@ -28,6 +28,7 @@ from .auth.claimed import claimed
 from .auth.errors import AuthError
 from .auth.identity import Identity, KeyLookup, Scheme
 from .auth.query import parse_query
+from .auth.sigv2 import check_selectors
 from .call import Authorise, Call, Services, Settings, signed_only
 from .circumstances import Circumstances
 from .errors import Code, Failure, Place, Refusal, describe, render, render_json
@@ -169,6 +170,8 @@ class Dispatcher:
         seen.number = self.tallies.begin(operation.name)
         check_headers(request.headers)
         identity = await self._who(request, host_bucket) if operation.signed else NOBODY
+        if identity.version == 2:
+            check_selectors(operation.query)
         action = operation.version_action if "versionId" in query else operation.action
         call = Call(
             request,

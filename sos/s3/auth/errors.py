@@ -66,6 +66,12 @@ class UnsignedHeaders(AuthError):
     text = "There were headers present in the request which were not signed"
 
 
+class UnsignedParameters(AuthError):
+    """``detail['parameters']`` names them, comma separated."""
+
+    text = "There were parameters present in the request which its signature does not cover"
+
+
 class InvalidToken(AuthError):
     code = "InvalidTokenId"
     text = "The security token included in the request is invalid"

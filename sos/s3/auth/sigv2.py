@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Iterable
 
 from ...http.message import Request
 from .accounts import find
@@ -20,6 +21,7 @@ from .errors import (
     RequestTimeTooSkewed,
     SignatureDoesNotMatch,
     UnsignedHeaders,
+    UnsignedParameters,
 )
 from .identity import UNSIGNED, Credentials, Identity, KeyLookup, Scheme
 from .moments import SKEW_S, parse_date
@@ -77,6 +79,9 @@ RESOURCES = MINIO_RESOURCES | frozenset(
 )
 """Query names that the AWS SDKs sign."""
 
+SAME_ANSWER = frozenset({"list-type", "id", "x-id"})
+"""Query names that no client signs, and that make no other thing of what is asked for."""
+
 EXPIRES_DIGITS_MAX = 12
 
 
@@ -128,6 +133,17 @@ def verify_presigned(
     resources = _resources(request, pairs, RESOURCES, host_bucket)
     _verify(found, [head + r for head in heads[: 2 if token else 1] for r in resources], given["Signature"])
     return Identity(found.access_key, False, Scheme.QUERY, 2, _payload(values), None, 0, found.principal)
+
+
+def check_selectors(selectors: Iterable[str]) -> None:
+    """Who has a link to list a bucket does not make one of it that tells its policy.
+
+    :param selectors: what selects the operation: query names, or ``name=value``
+    :raises UnsignedParameters: version 2 does not sign one of them
+    """
+    names = [name for one in selectors if (name := one.partition("=")[0]) not in RESOURCES | SAME_ANSWER]
+    if names:
+        raise UnsignedParameters(parameters=",".join(names))
 
 
 def sign(secret: str, text: bytes) -> str:
