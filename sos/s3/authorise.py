@@ -7,7 +7,7 @@ from ..services.access import Access, bucket_in_question
 from ..services.buckets import Buckets
 from ..services.identity.directory import Directory
 from .auth.identity import Identity
-from .call import Authorise
+from .call import Authorise, Ids
 from .circumstances import Circumstances
 from .xml.documents import Who, who
 
@@ -20,6 +20,16 @@ def authorise_with(access: Access, buckets: Buckets) -> Authorise:
         return access.decide(identity.principal, action, bucket, record, key, values.get)
 
     return authorise
+
+
+def ids_by(directory: Directory) -> Ids:
+    """By what clients may name accounts."""
+
+    def ids(account: str) -> tuple[str, ...]:
+        record = directory.account(account)
+        return (account,) if record is None else (account, record.canonical_id)
+
+    return ids
 
 
 def known_by(directory: Directory) -> Who:

@@ -23,6 +23,7 @@ from ..domain.errors import (
 from ..domain.policy.evaluate import Verdict
 from ..http.message import Headers, Request
 from ..meta.records import BucketRecord
+from ..services.access import owner_of
 from ..services.buckets import Buckets
 from ..services.decisions.recorder import Decisions
 from ..services.decisions.records import Occasion
@@ -44,6 +45,13 @@ Parsed = TypeVar("Parsed")
 Authorise = Callable[[Identity, str, str, bytes, Circumstances], object]
 """(who, IAM action, bucket, key, what the request says) → something true when it is allowed (a ``Verdict``). Called before
 anything is told of a bucket or an object. Raises MustWait and TagsWanted."""
+
+Ids = Callable[[str], tuple[str, ...]]
+"""Account → its number, and the id that documents show."""
+
+
+def number_only(account: str) -> tuple[str, ...]:
+    return (account,)
 
 
 def signed_only(identity: Identity, action: str, bucket: str, key: bytes, values: Circumstances) -> bool:
@@ -94,6 +102,7 @@ class Services:
     sts: Sts | None = None
     decisions: Decisions = field(default_factory=Decisions)
     ldap: LdapLogin | None = None
+    ids: Ids = number_only
 
 
 @dataclass(slots=True)
@@ -121,8 +130,22 @@ class Call:
     location: str = ""
 
     async def bucket_record(self) -> BucketRecord:
-        """:raises NoSuchBucket:"""
-        return await self.services.buckets.get(self.bucket)
+        """:raises NoSuchBucket, AccessDenied"""
+        return await self.bucket_of(self.bucket, "x-amz-expected-bucket-owner")
+
+    async def bucket_of(self, name: str, expected: str) -> BucketRecord:
+        """A bucket that the request may look at, once its owner is the one that the client expects.
+
+        :param expected: the header that says whom: by account number or canonical id
+        :raises NoSuchBucket, AccessDenied
+        """
+        record = await self.services.buckets.get(name)
+        if expected in self.request.headers:
+            given = self.request.headers.all(expected)
+            ids = await patiently(lambda: self.services.ids(owner_of(record)), self.wait)
+            if any(one.strip() not in ids for one in given):
+                raise AccessDenied()
+        return record
 
     def known(self, account: str) -> str:
         """How documents show an account."""

@@ -40,7 +40,7 @@ from ..meta.walk import View
 from ..placement.parity import Parities, parities
 from ..placement.sets import KeyMap, owned_by, owner_of
 from ..s3.auth.lookup import keys_of
-from ..s3.authorise import authorise_with, known_by
+from ..s3.authorise import authorise_with, ids_by, known_by
 from ..s3.call import Services
 from ..s3.call import Settings as SurfaceSettings
 from ..s3.dispatch import Dispatcher
@@ -358,6 +358,7 @@ class Worker:
             self.sts,
             self.decisions,
             ldap=LdapLogin(self.ldap, self.sts),
+            ids=ids_by(self.identity.directory),
         )
 
     def _admin(self, health: SetHealth) -> AdminServices:

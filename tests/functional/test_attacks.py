@@ -22,6 +22,7 @@ from sos.admin.handlers import transfer_iam
 from sos.domain.errors import BadDocument
 from tests.functional.test_posting import BOUNDARY, Fields, form, signed
 from tests.kit.admin_wire import AdminWire
+from tests.kit.identities import MAIN
 from tests.kit.server import Client, Reply, Server
 from tests.kit.sts import SECRET, client
 
@@ -81,6 +82,22 @@ def test_a_forced_deletion_that_is_signed_goes_through(server: Server, s3: Any, 
     with server.client() as root:
         assert root.request("DELETE", f"/{bucket}/tree", headers={"x-minio-force-delete": "true"}).status == 204
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+@pytest.mark.parametrize("added", ["policyStatus", "publicAccessBlock", "ownershipControls", "replication-check"])
+def test_a_link_to_list_tells_nothing_else(server: Server, bucket: str, added: str) -> None:
+    """Version 2 signs some names of the query only: others make no other operation of a link."""
+    url = client("s3", server, version="s3").generate_presigned_url("list_objects", Params={"Bucket": bucket})
+    assert sent(url, "GET", {})[0] == sent(f"{url}&list-type=2", "GET", {})[0] == 200
+    status, body = sent(f"{url}&{added}", "GET", {})
+    assert (status, b"<Code>AccessDenied</Code>" in body) == (403, True)
+
+
+def test_a_signature_of_version_2_in_a_header_covers_what_is_asked_for(server: Server, bucket: str) -> None:
+    old, new = (client("s3", server, version=version) for version in ("s3", "s3v4"))
+    assert told(old.get_bucket_policy_status, Bucket=bucket) == "AccessDenied"
+    assert new.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"] == {"IsPublic": False}
+    assert old.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
 # -- what conditions look at -------------------------------------------------------------------------------
@@ -410,3 +427,26 @@ def test_patterns_of_many_stars_hold_up_nobody(root: AdminWire, s3: Any, bucket:
     assert root.ask("GET inspect-data", file="**/b", **asked).status == 200
     assert root.ask("GET inspect-data", file="a?b", **asked).status == 404
     assert root.ask("POST inspect-data", b"&".join(b"x=1" for _ in range(200))).status == 400
+
+
+# -- whose a bucket is -------------------------------------------------------------------------------------
+
+
+def test_a_bucket_of_somebody_else_than_expected(s3: Any, wire: Client, shared: str) -> None:
+    """A client that names the owner of a bucket is not given another's of that name."""
+    main = s3.list_buckets()["Owner"]["ID"]
+    s3.put_object(Bucket=shared, Key="owned", Body=b"data")
+    for right in (MAIN, main):
+        owner = {"ExpectedBucketOwner": right}
+        s3.put_object(Bucket=shared, Key="owned", Body=b"data", **owner)
+        assert s3.get_object(Bucket=shared, Key="owned", **owner)["Body"].read() == b"data"
+        copy = {"Bucket": shared, "Key": "copied", "CopySource": f"{shared}/owned"}
+        s3.copy_object(**copy, **owner, ExpectedSourceBucketOwner=right)
+    for wrong in ("123456789012", "0" * 64, MAIN[1:]):
+        owner = {"x-amz-expected-bucket-owner": wrong}
+        for method, path in (("GET", "/owned"), ("PUT", "/owned"), ("DELETE", "/owned"), ("GET", ""), ("DELETE", "")):
+            reply = wire.request(method, f"/{shared}{path}", headers=owner)
+            assert (reply.status, reply.code) == (403, "AccessDenied")
+        sources = {"x-amz-copy-source": f"{shared}/owned", "x-amz-source-expected-bucket-owner": wrong}
+        assert wire.request("PUT", f"/{shared}/copied", headers=sources).code == "AccessDenied"
+    assert s3.get_object(Bucket=shared, Key="owned")["Body"].read() == b"data"

@@ -115,6 +115,7 @@ async def head_bucket(call: Call) -> Reply:
 
 async def delete_bucket(call: Call) -> Reply:
     """S3: DeleteBucket."""
+    await call.bucket_record()
     await call.services.purge.empty_bucket(call.bucket)
     return Reply(204)
 

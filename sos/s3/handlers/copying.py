@@ -87,7 +87,7 @@ async def _source(call: Call) -> tuple[BucketRecord, bytes, bytes | None, Condit
     action = "s3:GetObject" if source.version is None else "s3:GetObjectVersion"
     shown = "" if source.version is None else show_version(source.version)
     await call.require(action, source.bucket, source.key, shown)
-    record = await call.services.buckets.get(source.bucket)
+    record = await call.bucket_of(source.bucket, "x-amz-source-expected-bucket-owner")
     return record, source.key, source.version, read_conditions(headers, "x-amz-copy-source-")
 
 

@@ -109,7 +109,7 @@ async def _deleted(call: Call, items: list[_Item]) -> list[Done | StoreError]:
 async def _grants(call: Call) -> bool:
     """Whether there is a policy that may grant something to somebody without a key."""
     try:
-        return POLICY in (await call.bucket_record()).configurations
+        return POLICY in (await call.services.buckets.get(call.bucket)).configurations
     except NoSuchBucket:
         return False
 
