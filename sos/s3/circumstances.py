@@ -2,7 +2,8 @@
 
 Names are the canonical spellings of ``sos/domain/policy/keys.py``. The address is that of the connection: what a client
 writes into ``X-Forwarded-For`` counts for nothing (A11). Of a header the value counts that handlers use, which is the first;
-a parameter of the query is none, however it is called.
+a parameter of the query is none, however it is called, but for those of a presigned request that are headers to them too
+(``auth/hoisted.py``).
 """
 
 from __future__ import annotations

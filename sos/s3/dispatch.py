@@ -26,6 +26,7 @@ from .auth.authenticate import authenticate
 from .auth.body import read_document
 from .auth.claimed import claimed
 from .auth.errors import AuthError
+from .auth.hoisted import with_hoisted
 from .auth.identity import Identity, KeyLookup, Scheme
 from .auth.query import parse_query
 from .auth.sigv2 import check_selectors
@@ -164,17 +165,19 @@ class Dispatcher:
         settings = self.settings
         bucket, key, host_bucket = target(request.path, request.headers.get("host"), settings.domains)
         seen.bucket, seen.key = bucket, key
-        query = dict(reversed(parse_query(request.query))) if request.query else {}
-        operation = route(request.method, bucket, key, query, request.headers)
+        pairs = parse_query(request.query)
+        query = dict(reversed(pairs))
+        whole = with_hoisted(request, query, pairs)
+        operation = route(request.method, bucket, key, query, whole.headers)
         seen.operation = operation
         seen.number = self.tallies.begin(operation.name)
-        check_headers(request.headers)
+        check_headers(whole.headers)
         identity = await self._who(request, host_bucket) if operation.signed else NOBODY
         if identity.version == 2:
             check_selectors(operation.query)
         action = operation.version_action if "versionId" in query else operation.action
         call = Call(
-            request,
+            whole if operation.signed else request,
             operation.name,
             action,
             bucket,

@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from sos.admin.handlers import transfer_iam
 from sos.domain.errors import BadDocument
 from tests.functional.test_posting import BOUNDARY, Fields, form, signed
+from tests.functional.test_presigned import hoisted
 from tests.kit.admin_wire import AdminWire
 from tests.kit.identities import MAIN
 from tests.kit.server import Client, Reply, Server
@@ -118,6 +119,20 @@ def test_a_parameter_of_the_query_is_no_header(root: AdminWire, wire: Client, s3
     assert wire.request("PUT", f"/{shared}/copies/a", {"x-amz-copy-source": source}, b"bad").status == 403
     assert wire.request("PUT", f"/{shared}/copies/a", headers={"x-amz-copy-source": source}).status == 200
     assert s3.get_object(Bucket=shared, Key="copies/a")["Body"].read() == b"good"
+
+
+def test_a_header_in_the_query_of_a_link_is_one_for_conditions_too(
+    root: AdminWire, server: Server, s3: Any, shared: str
+) -> None:
+    """What handlers take for a header is one for policies, and what grants something is done."""
+    name, only = "attacks-hoister", {"StringEquals": {"s3:x-amz-storage-class": "REDUCED_REDUNDANCY"}}
+    user(root, name, statement("s3:PutObject", f"{shared}/*", Condition=only))
+    for given, status in (({}, 403), ({"x_amz_storage_class": "STANDARD"}, 403), (
+        {"x_amz_storage_class": "REDUCED_REDUNDANCY"}, 200,
+    )):  # fmt: skip
+        url = hoisted(server, "PUT", f"/{shared}/small", (name, SECRET), **given)
+        assert sent(url, "PUT", {})[0] == status
+    assert s3.head_object(Bucket=shared, Key="small")["StorageClass"] == "REDUCED_REDUNDANCY"
 
 
 def post(server: Server, bucket: str, fields: Fields, headers: dict[str, str] | None = None, query: str = "") -> int:

@@ -9,6 +9,9 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from tests.kit.server import PASSWORD, USER, Reply, Server
 from tests.kit.signed_requests import hmac_sha256, v4_key
@@ -214,3 +217,63 @@ def test_repeated_parameters(server: Server, place: dict[str, str]) -> None:
     url = presign(server, "s3v4", "get_object", **place)
     for name, value in parse_qsl(urlsplit(url).query):
         assert ask(server, "GET", f"{url}&{urlencode({name: value})}").status in (400, 403)
+
+
+# -- headers in the query ----------------------------------------------------------------------------------
+
+
+def hoisted(server: Server, method: str, path: str, keys: tuple[str, str] = (USER, PASSWORD), **names: str) -> str:
+    """A link of version 4 as the SDK for JavaScript makes it: headers moved into the query."""
+    moved = AWSRequest(method, server.url + path, params={name.replace("_", "-"): one for name, one in names.items()})
+    S3SigV4QueryAuth(Credentials(*keys), "s3", "us-east-1", expires=60).add_auth(moved)
+    return str(moved.url)
+
+
+def test_headers_in_the_query_count(server: Server, s3: Any, shared: str) -> None:
+    names = {"x_amz_meta_colour": "blau-grün", "x_amz_tagging": "a=1&b=2", "X_Amz_Storage_Class": "REDUCED_REDUNDANCY"}
+    checksums = {"x_amz_checksum_crc32": "AAAAAA==", "x_amz_sdk_checksum_algorithm": "CRC32"}  # of an empty body
+    url = hoisted(server, "PUT", f"/{shared}/hoisted", **names, **checksums)
+    assert ask(server, "PUT", url, b"data").status == 200
+    found = s3.head_object(Bucket=shared, Key="hoisted")
+    assert found["StorageClass"] == "REDUCED_REDUNDANCY"
+    assert found["ResponseMetadata"]["HTTPHeaders"]["x-amz-meta-colour"].encode("latin-1").decode() == "blau-grün"
+    tags = s3.get_object_tagging(Bucket=shared, Key="hoisted")["TagSet"]
+    assert {one["Key"]: one["Value"] for one in tags} == {"a": "1", "b": "2"}
+    copy = hoisted(server, "PUT", f"/{shared}/copied", x_amz_copy_source=f"{shared}/hoisted")
+    assert ask(server, "PUT", copy).status == 200
+    assert s3.get_object(Bucket=shared, Key="copied")["Body"].read() == b"data"
+    refused = hoisted(server, "PUT", f"/{shared}/hoisted", x_amz_server_side_encryption="AES256")
+    assert ask(server, "PUT", refused, b"data").code in ("NotImplemented", "KMSNotConfigured")
+    owner = hoisted(server, "GET", f"/{shared}/hoisted", x_amz_expected_bucket_owner="123456789012")
+    assert ask(server, "GET", owner).code == "AccessDenied"
+
+
+def test_nobody_adds_headers_to_the_query(server: Server, s3: Any, shared: str) -> None:
+    url = hoisted(server, "PUT", f"/{shared}/added")
+    assert ask(server, "PUT", f"{url}&x-amz-meta-added=1", b"data").code == "SignatureDoesNotMatch"
+    old = presign(server, "s3", "put_object", Bucket=shared, Key="added")
+    with server.client() as wire:
+        assert wire.request("PUT", f"/{shared}/added", {"x-amz-meta-added": "1"}, b"data").status == 200
+        assert "x-amz-meta-added" not in wire.request("HEAD", f"/{shared}/added").headers
+    assert ask(server, "PUT", f"{old}&x-amz-meta-added=1", b"data").status == 200
+    assert "added" not in s3.head_object(Bucket=shared, Key="added")["Metadata"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"x_amz_meta_a": "1\r\nset-cookie: 1"},
+        {"x_amz_meta_a": "\0"},
+        {"x_amz_meta_a\r\nb": "1"},
+        {"x_amz_meta_a b": "1"},
+        {"x_amz_meta_a": "1", "X_Amz_Meta_A": "2"},
+    ],
+)
+def test_what_no_header_can_be(server: Server, shared: str, names: dict[str, str]) -> None:
+    reply = ask(server, "PUT", hoisted(server, "PUT", f"/{shared}/odd", **names), b"data")
+    assert (reply.status, reply.code) == (400, "AuthorizationQueryParametersError")
+
+
+def test_a_header_and_a_parameter_that_differ(server: Server, shared: str) -> None:
+    url = hoisted(server, "PUT", f"/{shared}/odd", x_amz_meta_a="1")
+    assert ask(server, "PUT", url, b"data", {"x-amz-meta-a": "2"}).code == "AuthorizationQueryParametersError"
