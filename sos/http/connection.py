@@ -184,7 +184,9 @@ class Connection(Wire):
         finally:
             self._task = None
             if reply is not None and reply.ended is not None:
-                reply.ended(whole)
+                # it knows the reply: in that circle whole streams, and the files that they map, would stay for long
+                ended, reply.ended = reply.ended, None
+                ended(whole)
             self._finish(keep, body)
 
     async def _answer(self, request: Request) -> Reply:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from sos.http.connection import Connection
@@ -64,3 +67,32 @@ def test_every_cut_into_packets_gives_the_same_requests() -> None:
         for cut in range(len(REQUESTS) + 1):
             assert asyncio.run(_feed([REQUESTS[:cut], REQUESTS[cut:]], pool)) == wanted, cut
         assert asyncio.run(_feed([bytes([byte]) for byte in REQUESTS], pool)) == wanted
+
+
+def test_a_reply_that_was_sent_is_held_by_nothing() -> None:
+    """Its stream has files mapped: a drive could not be unmounted until the collector of garbage comes by."""
+
+    async def run(pool: ThreadPoolExecutor) -> None:
+        replies: list[weakref.ref[Reply]] = []
+
+        async def handler(request: Request) -> Reply:
+            reply = Reply(200)
+            reply.ended = partial(lambda reply, whole: None, reply)
+            replies.append(weakref.ref(reply))
+            return reply
+
+        shell = Shell(asyncio.get_running_loop(), handler, pool, pool, (), Limits())
+        connection = Connection(shell)
+        connection.connection_made(FakeTransport())  # type: ignore[arg-type]
+        connection.data_received(b"GET /b HTTP/1.1\r\nHost: h\r\n\r\n")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert [reply() for reply in replies] == [None]
+        connection.connection_lost(None)
+
+    gc.disable()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            asyncio.run(run(pool))
+    finally:
+        gc.enable()
