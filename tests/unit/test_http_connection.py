@@ -73,12 +73,15 @@ def test_a_reply_that_was_sent_is_held_by_nothing() -> None:
     """Its stream has files mapped: a drive could not be unmounted until the collector of garbage comes by."""
 
     async def run(pool: ThreadPoolExecutor) -> None:
-        replies: list[weakref.ref[Reply]] = []
+        class Stream:
+            """Something that a reply holds."""
+
+        streams: list[weakref.ref[Stream]] = []
 
         async def handler(request: Request) -> Reply:
-            reply = Reply(200)
-            reply.ended = partial(lambda reply, whole: None, reply)
-            replies.append(weakref.ref(reply))
+            reply, stream = Reply(200), Stream()
+            reply.ended = partial(lambda reply, stream, whole: None, reply, stream)
+            streams.append(weakref.ref(stream))
             return reply
 
         shell = Shell(asyncio.get_running_loop(), handler, pool, pool, (), Limits())
@@ -87,7 +90,7 @@ def test_a_reply_that_was_sent_is_held_by_nothing() -> None:
         connection.data_received(b"GET /b HTTP/1.1\r\nHost: h\r\n\r\n")
         for _ in range(5):
             await asyncio.sleep(0)
-        assert [reply() for reply in replies] == [None]
+        assert [stream() for stream in streams] == [None]
         connection.connection_lost(None)
 
     gc.disable()
