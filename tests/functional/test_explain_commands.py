@@ -111,7 +111,9 @@ def test_sos_policy(server: Server, bench: Bench, sos: Any, tmp_path: Path) -> N
     assert not json.loads(sos(*here, "--policy", "-", "--json", stdin=draft.read_text()).out)["allowed"]
     replayed = sos("policy", "replay", "--url", server.url, "--policy", str(draft), "--attach", who.access_key)
     assert replayed.code == 0 and "1 are decided otherwise" in replayed.out
-    assert f"allowed → denied: 1 × s3:GetObject arn:aws:s3:::{bucket}/key by user {who.access_key}" in replayed.out
+    # what came after thousands of others is kept by its folder
+    assert f"allowed → denied: 1 × s3:GetObject arn:aws:s3:::{bucket}/" in replayed.out
+    assert f" by user {who.access_key}" in replayed.out
     draft.write_text("{")
     assert "no JSON" in sos(*here, "--policy", str(draft)).err
     assert sos(*here, "--policy", str(tmp_path / "absent")).code == 1

@@ -72,7 +72,8 @@ class _Groups:
     def _group(self, name: str) -> dict[str, Any]:
         if name not in self._known:
             found = self._asker.json("GET group", group=name)
-            self._known[name] = {"name": found.get("name", ""), "policies": _split(found.get("policy", ""))}
+            policies = _split(found.get("policy", ""))
+            self._known[name] = {"name": found.get("name", ""), **({"policies": policies} if policies else {})}
         return self._known[name]
 
 
