@@ -62,9 +62,9 @@ class MeshClient:
 
     def hang_up(self) -> None:
         """The peer's process has been replaced: give its connection up, should it still be there because that process
-        hangs in the kernel. One on which nobody has answered yet is left: it waits for the successor.
+        hangs in the kernel. One that is the successor's already is made again by whoever calls.
         """
-        if self._link is not None and self._link.heard:
+        if self._link is not None:
             self._link.abort()
 
     def close(self) -> None:
@@ -78,8 +78,6 @@ class _Link(asyncio.Protocol):
     def __init__(self) -> None:
         self.waiting: dict[int, asyncio.Future[bytes]] = {}
         self.open = False
-        #: the peer has answered something
-        self.heard = False
         self._splitter = Splitter()
         self._transport: asyncio.WriteTransport | None = None
 
@@ -106,7 +104,6 @@ class _Link(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self.heard = True
         for frame in self._splitter.feed(data):
             future = self.waiting.get(frame.call)
             if future is None or future.done():

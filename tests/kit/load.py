@@ -24,6 +24,9 @@ SOURCES = ["source/inline", "source/extent"]
 SMALL_BYTES = (0, 1, 4095, 4096, 50_000, 131_072)
 PART_BYTES = 5 << 20
 
+#: What takes long (a copy, Complete) is answered 200 at first, and may turn out not to have been done.
+LATE_ERROR = re.compile(rb"\s*(<\?xml[^>]*\?>)?\s*<Error>")
+
 Work = Callable[[str], None]
 
 
@@ -65,6 +68,8 @@ class Session:
             self.close()
             return None
         self._history.count(f"{method} {reply.status}")
+        if reply.status == 200 and LATE_ERROR.match(reply.body):
+            return None
         if reply.status < 500:
             return reply
         if reply.status != 503:

@@ -93,15 +93,16 @@ def test_a_caller_gives_up_where_no_successor_comes(monkeypatch: pytest.MonkeyPa
     asyncio.run(run())
 
 
-def test_callers_of_a_worker_that_hangs_in_the_kernel_turn_to_its_successor() -> None:
-    """It was replaced, and still holds its connections."""
+@pytest.mark.parametrize("heard", [True, False])
+def test_callers_of_a_worker_that_hangs_in_the_kernel_turn_to_its_successor(heard: bool) -> None:
+    """It was replaced, and still holds its connections, whether it has ever answered on them or not."""
 
     async def run() -> None:
         pages = Pages(1, 1)
         answered, stuck = asyncio.Event(), asyncio.Event()
 
         async def old(payload: bytes) -> bytes:
-            if answered.is_set():
+            if answered.is_set() or not heard:
                 await stuck.wait()
             answered.set()
             return b"old"
@@ -114,9 +115,11 @@ def test_callers_of_a_worker_that_hangs_in_the_kernel_turn_to_its_successor() ->
         await servers[0].start(sock)
         peer = MeshClient(sock.getsockname().decode())
         successions = Successions(pages, [peer])
-        assert await peer.call(1, b"", 5) == b"old"
+        if heard:
+            assert await peer.call(1, b"", 5) == b"old"
         waiting = asyncio.ensure_future(peer.call(1, b"", 60))
-        await asyncio.sleep(0)
+        while peer._link is None or not peer._link.waiting:  # until the old one has it
+            await asyncio.sleep(0)
         successions.look()
         assert not waiting.done()
         servers[0]._server.close()  # type: ignore[union-attr]
