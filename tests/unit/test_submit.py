@@ -99,10 +99,11 @@ def test_callers_of_a_worker_that_hangs_in_the_kernel_turn_to_its_successor(hear
 
     async def run() -> None:
         pages = Pages(1, 1)
-        answered, stuck = asyncio.Event(), asyncio.Event()
+        answered, asked, stuck = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         async def old(payload: bytes) -> bytes:
             if answered.is_set() or not heard:
+                asked.set()
                 await stuck.wait()
             answered.set()
             return b"old"
@@ -118,8 +119,7 @@ def test_callers_of_a_worker_that_hangs_in_the_kernel_turn_to_its_successor(hear
         if heard:
             assert await peer.call(1, b"", 5) == b"old"
         waiting = asyncio.ensure_future(peer.call(1, b"", 60))
-        while peer._link is None or not peer._link.waiting:  # until the old one has it
-            await asyncio.sleep(0)
+        await asked.wait()
         successions.look()
         assert not waiting.done()
         servers[0]._server.close()  # type: ignore[union-attr]
