@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.devices import missing
+from tests.kit.devices import LONG, missing
 from tests.kit.history import History
 from tests.kit.load import Load, Session
 from tests.kit.replicas import inspect
@@ -51,7 +51,7 @@ def finish(one: Rig, history: History, session: Session, load: Load) -> None:
     inspect(one.paths)
 
 
-@pytest.mark.parametrize("drive", [pytest.param(3, marks=pytest.mark.soak), 0])
+@pytest.mark.parametrize("drive", [pytest.param(3, marks=LONG), 0])
 def test_requests_go_on_beside_a_hung_drive_and_it_returns(four: Rig, drive: int) -> None:
     """R05: drive 4 is read for inline shards only, and leaves when a group of commits waits for it. Of drive 1 both workers
     read all the time in their event loops, which hang then: they are replaced, without that drive."""
@@ -71,9 +71,9 @@ def test_requests_go_on_beside_a_hung_drive_and_it_returns(four: Rig, drive: int
     ("drive", "kills"),
     [
         (3, [0]),
-        pytest.param(3, [1], marks=pytest.mark.soak),
-        pytest.param(3, [0, 1], marks=pytest.mark.soak),
-        pytest.param(0, [1, 0], marks=pytest.mark.soak),
+        pytest.param(3, [1], marks=LONG),
+        pytest.param(3, [0, 1], marks=LONG),
+        pytest.param(0, [1, 0], marks=LONG),
     ],
 )
 def test_a_worker_that_is_killed_while_it_hangs_on_a_drive_is_replaced(four: Rig, drive: int, kills: list[int]) -> None:

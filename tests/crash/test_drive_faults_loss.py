@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.devices import missing
+from tests.kit.devices import LONG, missing
 from tests.kit.history import History
 from tests.kit.load import BUCKET, Load, Session
 from tests.kit.replicas import inspect
@@ -43,8 +43,8 @@ def finish(one: Rig, history: History, session: Session, load: Load) -> None:
     [
         (4, [1], 0),
         (6, [0, 5], 1),
-        pytest.param(4, [0], None, marks=pytest.mark.soak),
-        pytest.param(6, [2, 3], None, marks=pytest.mark.soak),
+        pytest.param(4, [0], None, marks=LONG),
+        pytest.param(6, [2, 3], None, marks=LONG),
     ],
 )
 def test_drives_that_die_under_load_return_with_all_they_missed(
@@ -71,7 +71,7 @@ def test_drives_that_die_under_load_return_with_all_they_missed(
         finish(one, history, session, load)
 
 
-@pytest.mark.parametrize("slot", [0, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("slot", [0, pytest.param(1, marks=LONG)])
 def test_a_worker_ends_at_most_once_by_a_dead_drive(tmp_path: Path, slot: int) -> None:
     """A page of the index that was not in memory when the drive died ends a worker with SIGBUS: the drive is out for all
     before another can touch it."""

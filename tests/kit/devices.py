@@ -14,7 +14,12 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
+
 from .server import until
+
+#: More of what is tried in the suite already; it takes minutes, and one of them runs at a time.
+LONG = (pytest.mark.soak, pytest.mark.skipif("SOS_SOAK" not in os.environ, reason="SOS_SOAK=1 runs it"))
 
 #: The least that mkfs.xfs makes.
 XFS_BYTES_MIN = 300 << 20
