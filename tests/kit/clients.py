@@ -98,7 +98,9 @@ def find(name: str, version: tuple[str, ...] = (), says: str = "") -> str:
 def mc(url: str, home: Path) -> Tool:
     """MinIO's client with the alias ``sos``."""
     path = find("mc", ("--version",), "MinIO")
-    tool = Tool((path, "--config-dir", str(home), "--disable-pager", "--no-color"), {"MC_CONFIG_DIR": str(home)})
+    # mc looks for the user's shell, and says something of any other than bash before its JSON
+    env = {"MC_CONFIG_DIR": str(home), "SHELL": "/bin/bash"}
+    tool = Tool((path, "--config-dir", str(home), "--disable-pager", "--no-color"), env)
     tool("alias", "set", "sos", url, USER, PASSWORD)
     return tool
 
