@@ -6,9 +6,8 @@ import gc
 import importlib
 import logging
 import os
-import socket
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from .. import __version__
 from ..base.pages import Pages
@@ -20,12 +19,12 @@ from ..mesh.sockets import listen as listen_mesh
 from ..observe import logs
 from ..placement.ellipses import Layout, layout
 from ..placement.parity import Parities, parities
-from ..worker.context import WorkerContext
-from ..worker.run import Tell, main
+from ..worker.run import main
 from ..worker.tls import Certificates, has_certificates
 from .banner import Facts, banner
 from .boot import BootFailed
 from .drives import Prepared, prepare
+from .forks import Forks, WorkerMain
 from .locks import DriveLocks
 from .notify import Notifier
 from .probe import bad_drives
@@ -37,8 +36,6 @@ log = logging.getLogger("sos.supervisor")
 
 #: The largest modules of a worker; importing them imports nearly everything else.
 PRELOADED = ("uvloop", "sos.http.connection", "sos.s3.dispatch", "sos.erasure.owner", "sos.erasure.set", "sos.drive.mapped")
-
-WorkerMain = Callable[[WorkerContext, Tell], int]
 
 
 def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = main) -> int:
@@ -80,59 +77,23 @@ def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = 
         offline=[f"{path}: {why}" for path, why in prepared.formation.unreachable.items()],
         warnings=[w for w in (warning, *loaded.warnings, *_warnings(drives, classes, prepared)) if w],
     )
-    return _supervise(settings, workers, prepared, locks, api, facts, lambda: load().settings, worker_main)
-
-
-def _supervise(
-    settings: Settings,
-    workers: int,
-    prepared: Prepared,
-    locked: Mapping[str, int],
-    api: Sequence[Sequence[socket.socket]],
-    facts: Facts,
-    load: Callable[[], Settings],
-    worker_main: WorkerMain,
-) -> int:
-    formation = prepared.formation
-    sets = [one for pool in formation.layout for one in pool]
+    sets = [one for pool in prepared.formation.layout for one in pool]
     pages = Pages(workers, len(sets))
+    held = DriveLocks(pages, sets, locks)
+    forks = Forks(settings, pages, prepared, held, api, listen_mesh(workers), lambda: load().settings, worker_main)
+    return _supervise(forks, sets, facts)
+
+
+def _supervise(forks: Forks, sets: Sequence[Sequence[str]], facts: Facts) -> int:
+    settings, pages, workers = forks.settings, forks.pages, len(forks.api)
     logs.keep(Ring(pages.board.log(workers)), "supervisor")
-    locks = DriveLocks(pages, sets, locked)
-    mesh = listen_mesh(workers)
-    # the kernel's form of an abstract name: bytes with a leading NUL
-    addresses = [os.fsdecode(sock.getsockname()) for sock in mesh]
-
-    def worker(slot: int, incarnation: int, tell: Tell) -> int:
-        for other in (sock for number, socks in enumerate(api) if number != slot for sock in socks):
-            other.close()
-        context = WorkerContext(
-            slot,
-            workers,
-            incarnation,
-            settings,
-            pages,
-            formation,
-            api[slot],
-            mesh[slot],
-            addresses,
-            load,
-            dict(locks.held),
-            prepared.root_key,
-        )
-        return worker_main(context, tell)
-
-    def stopping() -> None:
-        # new connections are refused from now on; those queued are the workers' to finish
-        for sock in (sock for socks in api for sock in socks):
-            sock.close()
-
     hooks = Hooks(
-        worker=worker,
+        worker=forks.run,
         suspect=Suspects(pages, sets, bad_drives).suspect,
-        look=locks.look,
-        check=load,
+        look=forks.locks.look,
+        check=forks.load,
         ready=lambda: _announce(settings, facts),
-        stopping=stopping,
+        stopping=forks.stop_listening,
     )
     limits = Limits(silence_s=settings.silence_s, drain_s=settings.drain_timeout_s)
     return Supervisor(workers, pages, hooks, limits, Notifier(os.environ)).run()

@@ -6,27 +6,15 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import partial
 
 from ..admin.api import AdminApi
 from ..admin.call import Services as AdminServices
 from ..admin.observing import Inside
 from ..admin.scrape.api import Metrics
 from ..base.pages import FROZEN, Pages
-from ..base.touch import Touches
 from ..config.load import variables
-from ..domain.errors import DriveFault
 from ..drive.formation import Formation
-from ..erasure.buffers import BufferPool
-from ..erasure.heal import Heal
-from ..erasure.owner import Owner
-from ..erasure.reads import OpenReads
-from ..erasure.set import ErasureSet, Finding, SetIdentity, Submit, shard_rebuilder
-from ..erasure.view import SetView
-from ..erasure.writer import SetWriter, WriterLimits, WriterPools, make_drives
 from ..http.forwarded import Proxies
 from ..http.limits import Limits
 from ..http.reply_head import server_headers
@@ -37,8 +25,7 @@ from ..meta.proposals import AnyProposal
 from ..meta.records import BucketRecord
 from ..meta.transitions import Decision, decide
 from ..meta.walk import View
-from ..placement.parity import Parities, parities
-from ..placement.sets import KeyMap, owned_by, owner_of
+from ..placement.sets import owner_of
 from ..s3.auth.lookup import keys_of
 from ..s3.authorise import authorise_with, ids_by, known_by
 from ..s3.call import Services
@@ -73,13 +60,13 @@ from ..services.unfinished import Unfinished
 from ..services.usage import Usage
 from .cluster import MachineFacts
 from .context import WorkerContext
-from .drives import OpenAs, SetDrives
 from .health import SetHealth
 from .jobs import Jobs
 from .live_settings import LiveSettings
 from .memory import Trimmer, bound_heap
 from .observing import Observers, endpoint_of
 from .proofs import make_sts
+from .sets import Rules, Sets
 from .submit import (
     TOPIC_CLAIM,
     TOPIC_FAULT,
@@ -88,12 +75,10 @@ from .submit import (
     ClaimTopic,
     Fault,
     FaultTopic,
-    RemoteOwner,
     SubmitTopic,
     Successions,
     SweepTopic,
     claim_through,
-    take_finding,
 )
 from .tls import Certificates, client_context, has_certificates
 
@@ -110,7 +95,6 @@ class Worker:
 
     def __init__(self, context: WorkerContext) -> None:
         self.context = context
-        self.loop = asyncio.get_running_loop()
         self.settings = context.settings
         self.pages: Pages = context.pages
         formation: Formation = context.formation
@@ -121,89 +105,16 @@ class Worker:
         self.work_pool = ThreadPoolExecutor(2, "work")
         # apart from the listings: a drive that hangs in background work must not hold them up
         self.back_pool = ThreadPoolExecutor(2, "back")
-        self.reads = OpenReads(self.pages, context.slot)
-        self.touches = Touches(self.pages, context.slot)
-        self.locks = dict(context.locks)
-        share = self.settings.buffers_bytes_max // context.workers
-        self.writer_pools = WriterPools(BufferPool(share), self.put_pool)
         self.peers = [MeshClient(address) for address in context.mesh_addresses]
         self.fleet = Fleet(self.peers, context.slot)
-        self.owners: dict[int, Owner] = {}
-        self.heals: list[Heal] = []
-        self.drives: list[SetDrives] = []
-        #: as they were when the worker started, and for new objects now
-        self.classes: list[Parities] = []
-        self.live_classes: list[Parities] = []
-        self.sets: list[ErasureSet] = []
-        self.maps: list[KeyMap] = []
+        rules = Rules(self._prepare, self._decide, self._bucket_of)
+        self.sets = Sets(context, self.put_pool, self.peers, rules, self._tell_fault)
         self.servers: list[Server] = []
         directory = self.settings.certs_dir
         self.certificates = Certificates(directory) if has_certificates(directory) else None
-        self._build_sets()
         self._build_services()
 
-    # -- sets ----------------------------------------------------------------------------------------
-
-    def _build_sets(self) -> None:
-        deployment = bytes.fromhex(self.formation.deployment.replace("-", ""))
-        number = 0
-        for pool, sets in enumerate(self.formation.layout):
-            numbers = range(number, number + len(sets))
-            self.maps.append(KeyMap(deployment, numbers))
-            for number, paths in zip(numbers, sets, strict=True):
-                self.sets.append(self._build_set(number, pool, paths))
-            number = numbers.stop
-
-    def _build_set(self, number: int, pool: int, paths: list[str]) -> ErasureSet:
-        owned = number in owned_by(self.context.slot, self.context.workers, number + 1)
-        classes = parities(len(paths), self.settings.storage_class_standard, self.settings.storage_class_rrs)
-        drives = SetDrives(number, paths, self.pages, self._open_as(number, pool, owned), self.locks)
-        view = SetView(number, drives.engines, self.pages, turn=self.context.slot)
-        self.drives.append(drives)
-        self.classes.append(classes)
-        self.live_classes.append(classes)
-        submit = self._own(number, drives, view, classes) if owned else self._remote(number).submit
-        writer = SetWriter(
-            number,
-            make_drives(drives.engines, view.usable, partial(self._drive_failed, number)),
-            self.context.slot,
-            self.formation.key,
-            self.writer_pools,
-            WriterLimits(inline_bytes_max=self.settings.inline_bytes_max),
-        )
-        identity = SetIdentity(number, pool, len(paths), self.formation.key)
-
-        def geometry(storage_class: str) -> tuple[int, int]:
-            parity = self.live_classes[number].of(storage_class)
-            return len(paths) - parity, parity
-
-        return ErasureSet(identity, view, writer, submit, geometry, self.reads, self._shard_bad, self._found)
-
-    def _open_as(self, number: int, pool: int, owned: bool) -> OpenAs:
-        layout = self.formation.layout
-        place = (pool, number - sum(len(sets) for sets in layout[:pool]))
-        first = sum(len(drives.paths) for drives in self.drives)
-        return OpenAs(owned, self.settings.reserve_bytes or None, self.formation.deployment, place, self.touches, first)
-
-    def _own(self, number: int, drives: SetDrives, view: SetView, classes: Parities) -> Submit:
-        owner = Owner(
-            number,
-            drives.engines,
-            self.pages,
-            self._decide,
-            self._bucket_of,
-            len(drives.paths) - classes.standard,
-            classes.standard,
-            prepare=self._prepare,
-            reopen=drives.reopen,
-            rebuild_inline=shard_rebuilder(view, self.formation.key),
-        )
-        self.owners[number] = owner
-        self.heals.append(Heal(owner, view, self.formation.key, self.pages))
-        return owner.submit
-
-    def _remote(self, number: int) -> RemoteOwner:
-        return RemoteOwner(number, self.peers[owner_of(number, self.context.workers)])
+    # -- what the sets ask, once the services are there ----------------------------------------------
 
     async def _prepare(self) -> None:
         await self.limits.prepare()
@@ -214,31 +125,8 @@ class Worker:
     def _bucket_of(self, bucket_id: int) -> BucketRecord | None:
         return self.buckets.decide_record(bucket_id)
 
-    def _drive_failed(self, number: int, drive: int, error: DriveFault) -> None:
-        """A stager of this worker found a drive failing: its owner takes it out of the mask."""
-        if number not in self.owners:
-            self.drives[number].failed(drive)
-        self._tell(number, drive, Finding.FAILED, error)
-
-    def _soon(self, call: Callable[[], None]) -> None:
-        with suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(call)
-
-    def _found(self, number: int, drive: int, finding: Finding, error: DriveFault) -> None:
-        """A reader found a drive failing, in any thread."""
-        self.loop.call_soon_threadsafe(self._tell, number, drive, finding, error)
-
-    def _tell(self, number: int, drive: int, finding: Finding, error: DriveFault) -> None:
-        log.warning("set %d, drive %s is %s: %s %s", number, self.drives[number].paths[drive], finding, error, error.detail)
-        fault = Fault(number, drive, str(error) or error.name, finding)
-        owner = self.owners.get(number)
-        if owner is not None:
-            take_finding(owner, fault)
-        else:
-            self.jobs.tell_fault(fault)
-
-    def _shard_bad(self, number: int, drive: int, data_id: bytes) -> None:
-        log.warning("set %d, drive %s: bad shard of %s", number, self.drives[number].paths[drive], data_id.hex())
+    def _tell_fault(self, fault: Fault) -> None:
+        self.jobs.tell_fault(fault)
 
     # -- services ------------------------------------------------------------------------------------
 
@@ -254,15 +142,15 @@ class Worker:
         workers = self.context.workers
         self.claims = Claims()
         claim = claim_through(self.claims, self.context.slot, self.peers, lambda number: owner_of(number, workers))
-        self.pools = Pools(self.sets, self.maps, claim if len(self.maps) > 1 else None)
+        self.pools = Pools(self.sets.all, self.sets.maps, claim if len(self.sets.maps) > 1 else None)
         self.buckets = Buckets(self.pools, self.pages)
         self.limits = QuotaLimits(self.pools, self.buckets, self.pages)
         # the worker of set 0 grants quotas to all
-        self.keeper = Keeper(self.sets, self.limits, self.pages) if 0 in self.owners else None
-        self.grants = self.keeper or RemoteKeeper(self.peers[owner_of(0, workers)])
+        self.keeper = Keeper(self.sets.all, self.limits, self.pages) if 0 in self.sets.owners else None
+        self.grants = self.keeper or RemoteKeeper(self.sets.owner_peer(0))
         quotas = Quotas(self.pools, self.limits, self.grants, self.pages, self.context.slot)
         self.objects = Objects(self.pools, self.get_pool, quotas)
-        self.listing = Listing(self.sets, self.work_pool)
+        self.listing = Listing(self.sets.all, self.work_pool)
         self.multipart = Multipart(self.pools, self.objects, self.listing)
         self.purge = Purge(self.buckets, self.objects, self.multipart, self.listing)
 
@@ -273,45 +161,39 @@ class Worker:
         self.sts = make_sts(self.identity, self.configuration, lambda: self.context.settings)
         self.configuration.watch(certificates.SUBSYSTEM, self._ask_clients)
         self.ldap = Ldap(self.identity, self.configuration, lambda: client_context(self.settings.certs_dir))
-        self.access = Access()
+        self.access = Access(self.identity.directory.closed)
         self.decisions = Decisions(self.context.slot)
 
     def _build_jobs(self) -> None:
         """What runs beside the requests."""
-        workers = self.context.workers
-        looks = [drives.follow for drives in self.drives if drives.number not in self.owners]
-        for drives in self.drives:
-            # what was opened is taken at once; nothing waits for it when the loop is gone
-            drives.opened = partial(self._soon, drives.follow) if drives.number not in self.owners else drives.opened
-        looks += [owner.leave_suspects for owner in self.owners.values()]
-        looks += [self.configuration.look, Successions(self.pages, self.peers).look]
-        first = 0 in self.owners
+        looks = [*self.sets.looks(), self.configuration.look, Successions(self.pages, self.peers).look]
+        first = 0 in self.sets.owners
         self.jobs = Jobs(
-            self.sets,
-            list(self.owners),
-            [self.peers[owner_of(one.number, workers)] for one in self.sets],
+            self.sets.all,
+            list(self.sets.owners),
+            [self.sets.owner_peer(one.number) for one in self.sets.all],
             self.pages,
             self.back_pool,
             self.context.slot,
             looks,
-            self.heals,
-            self._reader_check,
+            self.sets.heals,
+            self.sets.reader_check,
             Unfinished(self.buckets, self.pools).step if first else None,
             [LdapRefresh(self.ldap, self.identity).run, OpenIdRefresh(self.sts.openid, self.identity).run]
             if first
             else [],
         )
-        self.trimmer = Trimmer(self._release_pages, self._trim_buffers, self._requests, self._buffers)
-        for owner in self.owners.values():
+        self.trimmer = Trimmer(self.sets.release_pages, self.sets.trim_buffers, self._requests, self.sets.buffers)
+        for owner in self.sets.owners.values():
             owner.after_step = self._step_done
 
     def _build_mesh(self) -> None:
         """What the other workers may ask this one."""
         self.observers = Observers(self.pages.board, self.fleet, endpoint_of(self.context))
         topics: dict[int, Topic] = {
-            TOPIC_SUBMIT: SubmitTopic({number: owner.submit for number, owner in self.owners.items()}),
+            TOPIC_SUBMIT: SubmitTopic({number: owner.submit for number, owner in self.sets.owners.items()}),
             TOPIC_CLAIM: ClaimTopic(self.claims),
-            TOPIC_FAULT: FaultTopic(self.owners),
+            TOPIC_FAULT: FaultTopic(self.sets.owners),
             TOPIC_SWEEP: SweepTopic(self.jobs.sweep),
             TOPIC_SPEED: SpeedTopic(self.buckets, self.objects, self.put_pool, self.get_pool),
             TOPIC_QUOTA: QuotaTopic(self.grants),
@@ -327,7 +209,7 @@ class Worker:
             host_id=dict(server_headers(self.formation.deployment)).get("X-Amz-Id-2", ""),
             origins=self.settings.cors_allow_origin,
         )
-        health = SetHealth(self.sets, self.classes)
+        health = SetHealth(self.sets.all, self.sets.classes)
         admin = self._admin(health)
         self.dispatcher = Dispatcher(
             self._services(),
@@ -343,7 +225,7 @@ class Worker:
             lambda: self.pages.generation(FROZEN) > 0,
         )
         self.live = LiveSettings(
-            self.configuration, self.identity.directory, self.dispatcher, self.sets, self.live_classes
+            self.configuration, self.identity.directory, self.dispatcher, self.sets.all, self.sets.live_classes
         )
         self.live.apply()
 
@@ -364,9 +246,15 @@ class Worker:
     def _admin(self, health: SetHealth) -> AdminServices:
         secure = self.certificates is not None
         machine = MachineFacts(
-            self.context, self.sets, self.drives, self.live_classes, health, secure, self.configuration.settings
+            self.context,
+            self.sets.all,
+            self.sets.drives,
+            self.sets.live_classes,
+            health,
+            secure,
+            self.configuration.settings,
         )
-        usage = Usage(self.sets)
+        usage = Usage(self.sets.all)
         return AdminServices(
             self.identity,
             self.access,
@@ -375,7 +263,7 @@ class Worker:
             machine,
             self.configuration.settings,
             self.configuration,
-            observing=self.observers.observing(Inside(self.buckets, self.listing, self.purge, RawRows(self.sets).of)),
+            observing=self.observers.observing(Inside(self.buckets, self.listing, self.purge, RawRows(self.sets.all).of)),
             ldap=self.ldap,
             openid=self.sts.openid,
             decisions=self.decisions,
@@ -399,21 +287,6 @@ class Worker:
         if self.certificates is not None:
             self.certificates.ask_clients(certificates.asked_for(self.configuration.enabled(certificates.SUBSYSTEM)))
 
-    def _reader_check(self) -> None:
-        for number in self.owners:
-            self.drives[number].reader_check()
-
-    def _release_pages(self, volumes: bool) -> None:
-        for drives in self.drives:
-            drives.release_pages(volumes)
-
-    def _trim_buffers(self) -> None:
-        if not self.writer_pools.buffers.used:
-            self.writer_pools.buffers.trim()
-
-    def _buffers(self) -> int:
-        return self.writer_pools.buffers.held
-
     def _step_done(self) -> None:
         self.trimmer.look()
 
@@ -424,7 +297,7 @@ class Worker:
 
     async def start(self) -> None:
         """Take over the owned sets, then serve."""
-        await asyncio.gather(*(owner.start() for owner in self.owners.values()))
+        await asyncio.gather(*(owner.start() for owner in self.sets.owners.values()))
         await self.mesh.start(self.context.mesh_socket)
         await self.jobs.start()
         await self.identity.start()
@@ -464,16 +337,14 @@ class Worker:
         if self.keeper is not None:
             await self.keeper.stop()
         await self.mesh.stop()
-        for owner in self.owners.values():
+        for owner in self.sets.owners.values():
             await owner.stop()
         for peer in self.peers:
             peer.close()
-        for one in self.sets:
-            one.writer.close()
+        self.sets.close_writers()
         for pool in (self.put_pool, self.get_pool, self.work_pool, self.back_pool):
             pool.shutdown(wait=False, cancel_futures=True)
-        for drives in self.drives:
-            drives.close()
+        self.sets.close_drives()
 
     async def reload(self) -> None:
         """Take over new certificates; other settings that can change while serving are read where they are used."""
