@@ -12,14 +12,16 @@ import msgspec
 from ..config.settings import Settings
 from ..domain.errors import (
     AccessDenied,
+    AccountDisabled,
     BadDocument,
     DocumentTooLarge,
     EntityTooLarge,
     InvalidAdminArgument,
+    MustWait,
     NoSuchBucket,
     NotImplementedHere,
 )
-from ..domain.policy.evaluate import Verdict
+from ..domain.policy.evaluate import Reason, Verdict
 from ..http.message import Reply, Request
 from ..http.signed import Signed
 from ..meta.iam import ROOT_ACCOUNT, AccountRecord
@@ -149,8 +151,16 @@ class Call:
     async def _verdict(self, action: str, *, own: bool = False, account: str = "", bucket: str = "") -> Verdict:
         record = await self._record(bucket) if bucket else None
         about = account or (ROOT_ACCOUNT if self.operation.about == "server" else self.account)
-        decide = self.services.access.decide
-        return decide(self.who, action, bucket, record, b"", self._values, account=about, deny_only=own)
+
+        def attempt() -> Verdict:
+            decide = self.services.access.decide
+            return decide(self.who, action, bucket, record, b"", self._values, account=about, deny_only=own)
+
+        try:
+            return attempt()
+        except MustWait:
+            await self.services.identity.wait()
+            return attempt()
 
     def _settle(self, verdicts: Sequence[Verdict]) -> None:
         """One of them must allow. Remember that, or all of them. :raises AccessDenied:"""
@@ -162,7 +172,8 @@ class Call:
         occasion = Occasion(request.request_id, request.received_ns, "admin", self.operation.name)
         for verdict in verdicts:
             decisions.denied(occasion, self.who, verdict, self._values)
-        raise AccessDenied(decided=True)
+        closed = any(verdict.reason is Reason.ACCOUNT_DISABLED for verdict in verdicts)
+        raise AccountDisabled(decided=True) if closed else AccessDenied(decided=True)
 
     def _values(self, key: str) -> tuple[str, ...] | None:
         return self.facts.get(key) or self.signed.values(key)

@@ -66,9 +66,10 @@ def _denial(request_id: str, denial: dict[str, Any]) -> list[str]:
     if not denial["policiesChanged"]:
         told = [] if "missed" in denial else reasons(now)
         return [*lines, *told, "", "The policies it depended on have not changed since."]
+    changed = "Accounts or policies" if "account-disabled" in (denial["reason"], now["reason"]) else "Policies"
     lines += [
         "",
-        f"Policies changed since. By those in force it is {'allowed' if now['allowed'] else 'denied'}: {now['summary']}",
+        f"{changed} changed since. By those in force it is {'allowed' if now['allowed'] else 'denied'}: {now['summary']}",
     ]
     return lines + ([] if now["allowed"] else reasons(now))
 

@@ -77,6 +77,10 @@ class BucketNotEmpty(StoreError): ...
 class AccessDenied(StoreError): ...
 
 
+class AccountDisabled(AccessDenied):
+    """The bucket belongs to an account that is disabled: nobody gets at it but the deployment's root."""
+
+
 class MethodNotAllowed(StoreError):
     """The resource does not take this method, e.g. GET of a delete marker by its version id."""
 
@@ -443,3 +447,7 @@ class DriveBehind(DriveFault):
 
 class BadRow(DriveFault):
     """A stored row fails its checksum or cannot be decoded."""
+
+
+class BadRecord(StoreError):
+    """A row is what was written, the same on every drive, and yet not what it should be: no drive is to blame."""

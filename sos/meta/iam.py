@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ..domain.errors import BadRow
+from ..domain.errors import BadRecord
 
 T = TypeVar("T")
 
@@ -170,11 +170,11 @@ def encode(record: msgspec.Struct) -> bytes:
 
 
 def decode(document: bytes, kind: type[T]) -> T:
-    """:raises BadRow: not a ``kind``"""
+    """:raises BadRecord: not a ``kind``"""
     try:
         return msgspec.msgpack.decode(document, type=kind)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise BadRow(str(error)) from error
+        raise BadRecord(str(error)) from error
 
 
 # -- names of rows --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from ..domain.checksums import SIZES
 from ..domain.conditions import NO_CONDITIONS, Conditions, tells
 from ..domain.errors import (
     AccessDenied,
+    AccountDisabled,
     InvalidArgument,
     InvalidRequest,
     MethodNotAllowed,
@@ -20,7 +21,7 @@ from ..domain.errors import (
     NoSuchKey,
     NoSuchVersion,
 )
-from ..domain.policy.evaluate import Verdict
+from ..domain.policy.evaluate import Reason, Verdict
 from ..http.message import Headers, Request
 from ..meta.records import BucketRecord
 from ..services.access import owner_of
@@ -169,7 +170,7 @@ class Call:
         if isinstance(verdict, Verdict):
             self._remember(verdict, values)
         if not verdict:
-            raise AccessDenied(decided=True)
+            raise refusal_of(verdict)
 
     async def require_to_tell(self, conditions: Conditions, key: bytes, version: str = "") -> None:
         """Authorise the conditions of a write or deletion: who names an entity tag learns whether it is the right one, and
@@ -254,6 +255,12 @@ class Call:
         if len(document) <= PARSED_AT_ONCE_BYTES_MAX:
             return parse(document)
         return await asyncio.to_thread(parse, document)
+
+
+def refusal_of(verdict: object) -> AccessDenied:
+    """What a denial tells the one who was denied: not why, but that it is no matter of policies."""
+    closed = isinstance(verdict, Verdict) and verdict.reason is Reason.ACCOUNT_DISABLED
+    return AccountDisabled(decided=True) if closed else AccessDenied(decided=True)
 
 
 def _with_checksum(headers: Headers, algorithm: str) -> Headers:

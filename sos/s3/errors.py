@@ -255,6 +255,7 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.BucketExists: (Code.BucketAlreadyExists, ""),  # by ownership, see _refine
     domain.BucketNotEmpty: (Code.BucketNotEmpty, ""),
     domain.AccessDenied: (Code.AccessDenied, ""),
+    domain.AccountDisabled: (Code.AllAccessDisabled, ""),
     domain.MethodNotAllowed: (Code.MethodNotAllowed, ""),
     domain.PreconditionFailed: (Code.PreconditionFailed, ""),
     domain.NotModified: (Code.NotModified, ""),
@@ -349,6 +350,7 @@ CODES: dict[type[domain.StoreError], tuple[Code, str]] = {
     domain.DriveFenced: (Code.SlowDownWrite, ""),
     domain.DriveBehind: (Code.SlowDownWrite, ""),
     domain.BadRow: (Code.InternalError, ""),
+    domain.BadRecord: (Code.InternalError, ""),
 }
 """Every class of the domain's error tree → (code, message; empty = the code's own)."""
 

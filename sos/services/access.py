@@ -22,9 +22,13 @@ Values = Callable[[str], "tuple[str, ...] | None"]
 
 
 class Access:
-    """Decides for one worker. Pure but for its memory of compiled bucket policies."""
+    """Decides for one worker. Pure but for its memory of compiled bucket policies.
 
-    def __init__(self) -> None:
+    :param closed: whether an account is disabled, so that its buckets are for the deployment's root alone. May raise MustWait
+    """
+
+    def __init__(self, closed: Callable[[str], bool] = lambda account: False) -> None:
+        self._closed = closed
         self._buckets: Recent[bytes, PolicySet] = Recent(BUCKET_POLICIES_MAX)
 
     def decide(
@@ -47,6 +51,7 @@ class Access:
         :param values: what the request says; the identity's own facts are added here
         :param account: that an action without a bucket is about; empty = the caller's own
         :param deny_only: for what an identity may do with itself unless it is forbidden
+        :raises MustWait: whether the bucket's account is disabled cannot be told at this moment
         """
         about = owner_of(record) if record is not None else account or who.account
         policies, sessions = self.bucket_policies(record), who.sessions
@@ -57,7 +62,9 @@ class Access:
                 if value is not None:
                     found[name] = value
         context = Context(action, resource_of(bucket, key), who.caller, about, found)
-        verdict = evaluate(context, who.policies, policies, sessions[0] if sessions else None, deny_only=deny_only)
+        disabled = about != ROOT_ACCOUNT and record is not None and self._closed(about)
+        session = sessions[0] if sessions else None
+        verdict = evaluate(context, who.policies, policies, session, deny_only=deny_only, disabled=disabled)
         for session in sessions[1:]:
             if not verdict.allowed:
                 break

@@ -7,19 +7,15 @@ every drive fails is a reader told of it. A miss is believed when two drives agr
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
-from ..domain.errors import BadRow, DriveFault, MustWait
+from ..domain.errors import BadRow, DriveFault
 from ..erasure.handle import SetHandle, Snapshot
 from ..meta import queries, rows
 from ..meta.records import BucketRecord
+from .anywhere import read, read_now
 
-T = TypeVar("T")
 log = logging.getLogger("sos.services.buckets")
-
-#: Drives of set 0 on which a row is looked for; a drive that was distrusted is not asked again for a while.
-DRIVES_TRIED_MAX = 4
 
 
 class BucketRows:
@@ -37,52 +33,26 @@ class BucketRows:
         :raises MustWait: nothing can be read at this moment
         :raises DriveFault: no drive can be read
         """
-        fault: DriveFault | None = None
-        for _ in range(DRIVES_TRIED_MAX):
-            snapshot = self._system.snapshot_now()
-            if snapshot is None:
-                raise MustWait()
-            try:
-                return self._find(snapshot, name)
-            except DriveFault as error:
-                fault = error
-                self._system.distrust(snapshot, error)
-            finally:
-                snapshot.close()
-        assert fault is not None
-        raise fault
+        return read_now(self._system, lambda snapshot: self._find(snapshot, name))
 
     async def find(self, name: str) -> BucketRecord | None:
         """The record in any state.
 
         :raises ReadQuorumLost, DriveFault: no drive can be read
         """
-        return await self._anywhere(lambda snapshot: self._find(snapshot, name))
+        return await read(self._system, lambda snapshot: self._find(snapshot, name))
 
     async def page(self, start: bytes, stop: bytes | None, most: int) -> list[BucketRecord]:
         """Live buckets in the order of their names, from ``start`` until ``stop``."""
-        return await self._anywhere(lambda snapshot: list(_live(snapshot, start, stop, most)))
+        return await read(self._system, lambda snapshot: list(_live(snapshot, start, stop, most)))
 
     async def every(self) -> list[BucketRecord]:
         """All records in any state. One that no drive can read is left out: others must not be held up for it."""
         try:
-            return await self._anywhere(lambda snapshot: list(_every(snapshot)))
+            return await read(self._system, lambda snapshot: list(_every(snapshot)))
         except BadRow as error:
             log.error("a bucket is left out, its record is bad on every drive: %s %s", error, error.detail)
-            return await self._anywhere(lambda snapshot: list(_readable(snapshot)))
-
-    async def _anywhere(self, read: Callable[[Snapshot], T]) -> T:
-        for tries in range(DRIVES_TRIED_MAX, 0, -1):
-            snapshot = self._system.snapshot_now() or await self._system.snapshot()
-            try:
-                return read(snapshot)
-            except DriveFault as error:
-                self._system.distrust(snapshot, error)
-                if tries == 1:
-                    raise
-            finally:
-                snapshot.close()
-        raise AssertionError("unreachable")
+            return await read(self._system, lambda snapshot: list(_readable(snapshot)))
 
     def _find(self, snapshot: Snapshot, name: str) -> BucketRecord | None:
         found = queries.bucket(snapshot, name)

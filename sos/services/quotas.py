@@ -15,8 +15,8 @@ import msgspec
 from ..base.pages import GEN_IAM, PULSE_INCARNATION, QUOTA_TERM, Pages
 from ..domain.errors import Busy, QuotaExceeded, QuotaUngranted, StoreError
 from ..erasure.handle import SetHandle, Snapshot
-from ..meta import iam, keys, queries
-from ..meta.iam import ROOT_ACCOUNT, AccountRecord
+from ..meta import keys, queries
+from ..meta.iam import ROOT_ACCOUNT
 from ..meta.proposals import Done, PutObject, PutPart
 from ..meta.records import BucketRecord, PartRecord
 from ..meta.rows import open_row
@@ -24,7 +24,7 @@ from ..meta.walk import View
 from .access import owner_of
 from .buckets import Buckets
 from .calls import decide
-from .identity.store import scan
+from .identity.account_rows import every_account
 from .pools import Pools
 from .quota_keeper import Ask, Grants, Limit, count
 
@@ -54,11 +54,7 @@ class Limits:
         generation = self._pages.generation(GEN_IAM)
         if generation == self._generation:
             return
-        snapshot = self._pools.system.snapshot_now() or await self._pools.system.snapshot()
-        try:
-            every = [iam.decode(document, AccountRecord) for _, document in scan(snapshot, iam.account_row(""))]
-        finally:
-            snapshot.close()
+        every = await every_account(self._pools.system)
         if generation > self._generation:
             self._accounts = {one.account: one.quota_bytes for one in every if one.quota_bytes}
             self._generation = generation

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sos.domain.errors import BadRow
+from sos.domain.errors import BadRecord
 from sos.meta import iam, queries
 from sos.meta.proposals import ChangeSystem, SystemRow
 from tests.kit.deciding import Deciding
@@ -89,9 +89,9 @@ def test_the_longest_names_fit_into_an_index_key() -> None:
 
 
 def test_another_document_is_a_bad_row() -> None:
-    with pytest.raises(BadRow):
+    with pytest.raises(BadRecord):
         iam.decode(iam.encode(SAMPLES["iam-child"]), iam.UserRecord)
-    with pytest.raises(BadRow):
+    with pytest.raises(BadRecord):
         iam.decode(b"\xc1", iam.UserRecord)
 
 

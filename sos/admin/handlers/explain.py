@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...domain.errors import InvalidAdminArgument
-from ...domain.policy.evaluate import Caller, Type
+from ...domain.policy.evaluate import Caller, Reason, Type
 from ...domain.policy.explain import explain
 from ...http.message import Reply
 from ...services.decisions import telling
@@ -93,4 +93,7 @@ async def _now(call: Call, denial: Denial, about: telling.About) -> dict[str, An
     verdict = (await simulator.decide(who, question)).verdict
     revision = revision_of(who.policies, verdict.question.bucket, who.sessions)
     now = telling.decision(about, clipped(explain(verdict)))
-    return {"policiesChanged": revision != denial.revision, "now": now}
+    # an account that was disabled or enabled changes no policy, and yet what is in force
+    disabled = Reason.ACCOUNT_DISABLED
+    changed = revision != denial.revision or (verdict.reason is disabled) is not (denial.reason is disabled)
+    return {"policiesChanged": changed, "now": now}

@@ -12,6 +12,7 @@
 7. ``deny_only`` is for what an identity may do with itself unless forbidden (its own service accounts, its secret): the
    absence of an Allow in its policies is no denial then. It excuses neither an empty set of policies nor the silence of
    a session policy, so a restricted key cannot make an unrestricted child (A01).
+8. What belongs to a disabled account is for the deployment's root alone, whatever policies say.
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ class Reason(StrEnum):
     NO_ALLOW_IDENTITY = "no-allow-identity"
     NO_ALLOW_BUCKET = "no-allow-bucket"
     NO_ALLOW_SESSION = "no-allow-session"
+    ACCOUNT_DISABLED = "account-disabled"
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -185,6 +187,7 @@ def evaluate(
     session: PolicySet | None = None,
     *,
     deny_only: bool = False,
+    disabled: bool = False,
 ) -> Verdict:
     """Decide one question.
 
@@ -192,6 +195,7 @@ def evaluate(
     :param bucket: the bucket's policy
     :param session: the policy of a service account or of STS credentials; None where there is none. An empty set allows
         nothing
+    :param disabled: the account that owns what is asked for is disabled
     """
     question = Question(context, identity, bucket, session, deny_only)
     caller = context.caller
@@ -199,6 +203,8 @@ def evaluate(
         caller.deployment or (bool(caller.account) and caller.account == context.account)
     )
     resource = resource_of(context)
+    if disabled and not caller.deployment:
+        return Verdict(question, Reason.ACCOUNT_DISABLED)
     lookup = context.lookup
     denied = _denied(question, lookup, resource, owner)
     if denied is not None:

@@ -57,7 +57,7 @@ class Explanation(msgspec.Struct, frozen=True):
     :param tests: its conditions
     :param missed: allows that came near, those that failed by a condition first
     :param grants: side → document; all of them together would allow it. Empty where no grant helps: a Deny
-        decided, or it is another account's to administer
+        decided, its account is disabled, or it is another account's to administer
     """
 
     allowed: bool
@@ -102,7 +102,7 @@ def _tests(statement: CompiledStatement, context: Context) -> tuple[Finding, ...
 
 
 def _missed(verdict: Verdict) -> tuple[Missed, ...]:
-    if verdict.reason is Reason.EXPLICIT_DENY:
+    if verdict.reason in (Reason.EXPLICIT_DENY, Reason.ACCOUNT_DISABLED):
         return ()
     question = verdict.question
     found = [

@@ -156,6 +156,10 @@ _SENTENCES: dict[Reason, Callable[[About], str]] = {
         f"Access key {about.caller.access_key} is bound by a session policy, in which nothing allows it, whatever "
         f"{about.name} may do."
     ),
+    Reason.ACCOUNT_DISABLED: lambda about: (
+        f"Bucket {about.bucket} belongs to {'another account' if about.hidden else 'account ' + about.account}, which is "
+        "disabled: nobody gets at it but the deployment's root. No grant helps: the account must be enabled."
+    ),
 }
 
 

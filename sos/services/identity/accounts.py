@@ -13,8 +13,9 @@ from ...meta import iam, rows
 from ...meta.iam import ACCOUNT_CHARS, ROOT_ACCOUNT, AccountRecord, KeyKind, KeyRecord
 from ...meta.records import BucketRecord
 from . import rules
+from .account_rows import every_account
 from .context import Realm
-from .store import Change, read, scan
+from .store import Change, read
 
 #: The owner that MinIO clients know; the root account's.
 ROOT_CANONICAL_ID = "02d6176db174dc93cb1b899f7c6078f08654445fe8cf1b6ce98d8855f66bdbf4"
@@ -80,11 +81,7 @@ class Accounts:
 
     async def every(self) -> list[AccountRecord]:
         """All but root's, by id."""
-
-        def look(snapshot: Snapshot) -> list[AccountRecord]:
-            return [iam.decode(document, AccountRecord) for _, document in scan(snapshot, b"iam/account/")]
-
-        return await self._realm.store.read(look)
+        return await every_account(self._realm.store.system)
 
     async def update(
         self,

@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 
 from ...base.pages import GEN_IAM, Pages
 from ...crypto.seal import NotSealedHere
-from ...domain.errors import BadRow, MustWait
+from ...domain.errors import BadRecord
 from ...domain.policy.builtin import builtin_json
 from ...domain.policy.compiled import NO_POLICIES, Policy, PolicySet, compile_policy
 from ...domain.policy.document import Kind
@@ -39,8 +39,10 @@ from ...meta.iam import (
     UserRecord,
 )
 from ...meta.rows import open_row
+from ..anywhere import read_now
 from . import rules
 from .access_keys import ClaimValue, Parent, session_token
+from .account_rows import account_now
 from .accounts import ROOT_CANONICAL_ID, ROOT_NAME
 from .context import Realm
 from .principal import Principal, root_principal
@@ -49,6 +51,9 @@ from .principal import Principal, root_principal
 KNOWN_MAX = 10_000
 #: Compiled documents and sets of them; shared by all keys that have the same.
 COMPILED_MAX = 2_000
+
+Rows = tuple[tuple[bytes, "bytes | None"], ...]
+"""Rows as they were stored."""
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -102,7 +107,7 @@ class _Entry:
     """:param seen: rows that it was made of, as they were stored"""
 
     known: Known | None
-    seen: tuple[tuple[bytes, bytes | None], ...]
+    seen: Rows
     generation: int
 
 
@@ -158,26 +163,29 @@ class Directory:
         return self._look(access_key, entry, generation)
 
     def _look(self, access_key: str, entry: _Entry | None, generation: int) -> Known | None:
-        snapshot = self._realm.store.system.snapshot_now()
-        if snapshot is None:
-            raise MustWait()
-        try:
-            if entry is not None and all(snapshot.get("sys", row) == value for row, value in entry.seen):
-                entry.generation = generation
-                return entry.known
-            reader = _Reader(snapshot)
-            known = self._known(reader, access_key)
-        finally:
-            snapshot.close()
+        made = read_now(self._realm.store.system, lambda snapshot: self._read(snapshot, access_key, entry))
+        if made is None and entry is not None:
+            entry.generation = generation
+            return entry.known
+        known, seen = made or (None, ())
         if known is not None or entry is not None:  # unknown keys are not remembered: there is no end to them
-            self._entries.put(access_key, _Entry(known, tuple(reader.seen.items()), generation))
+            self._entries.put(access_key, _Entry(known, seen, generation))
         return known
+
+    def _read(self, snapshot: Snapshot, access_key: str, entry: _Entry | None) -> tuple[Known | None, Rows] | None:
+        """Who a key is and of which rows; None when these are what they were."""
+        if entry is not None and all(snapshot.get("sys", row) == value for row, value in entry.seen):
+            return None
+        reader = _Reader(snapshot)
+        known = self._known(reader, access_key)
+        return known, tuple(reader.seen.items())
 
     def account(self, account: str) -> AccountRecord | None:
         """An account by its id; None for one that is gone. What is no id stands for the root account: it was written
         before there were accounts.
 
         :raises MustWait: nothing can be read at this moment
+        :raises DriveFault: its row is bad on every drive
         """
         if account == ROOT_ACCOUNT or len(account) != ACCOUNT_CHARS or not account.isdigit():
             return self._root_account
@@ -187,16 +195,19 @@ class Directory:
             self._accounts_of = generation
         found = self._accounts.get(account)
         if found is None:
-            snapshot = self._realm.store.system.snapshot_now()
-            if snapshot is None:
-                raise MustWait()
-            try:
-                found = _Reader(snapshot).get(iam.account_row(account), AccountRecord)
-            finally:
-                snapshot.close()
+            found = account_now(self._realm.store.system, account)
             if found is not None:
                 self._accounts.put(account, found)
         return found
+
+    def closed(self, account: str) -> bool:
+        """Whether the buckets of an account are out of bounds: it is disabled, or gone.
+
+        :raises MustWait: nothing can be read at this moment
+        :raises DriveFault: its row is bad on every drive
+        """
+        record = self.account(account)
+        return record is None or record.disabled
 
     # -- putting together ------------------------------------------------------------------------------
 
@@ -212,7 +223,7 @@ class Directory:
         try:
             secret = self._realm.secret_of(key)
         except NotSealedHere as error:
-            raise BadRow("a secret key is not sealed by this deployment", row=access_key) from error
+            raise BadRecord("a secret key is not sealed by this deployment", row=access_key) from error
         token = session_token(key.claims, self._realm.keyring) if key.kind == KeyKind.TEMPORARY else ""
         return Known(self._principal(reader, key), secret, alive, key.expires_ns, token)
 

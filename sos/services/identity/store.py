@@ -16,6 +16,7 @@ from ...erasure.handle import SetHandle, Snapshot
 from ...meta import iam, keys
 from ...meta.proposals import ChangeSystem, SystemRow
 from ...meta.rows import open_row
+from .. import anywhere
 from ..calls import commit, request_id
 
 T = TypeVar("T")
@@ -96,6 +97,11 @@ class Change:
         return ChangeSystem(request_id=request_id(), bucket_id=0, rows=rows, vacant=tuple(self._vacant))
 
 
+def _planned(snapshot: Snapshot, plan: Callable[[Change], R]) -> tuple[Change, R]:
+    change = Change(snapshot)
+    return change, plan(change)
+
+
 class Store:
     """:param system: set 0"""
 
@@ -113,12 +119,7 @@ class Store:
         :raises Busy: overtaken too often
         """
         for _ in range(TRIES_MAX):
-            snapshot = await self.snapshot()
-            try:
-                change = Change(snapshot)
-                result = plan(change)
-            finally:
-                snapshot.close()
+            change, result = await self.read(lambda snapshot: _planned(snapshot, plan))
             if change.empty:
                 return result
             try:
@@ -129,12 +130,8 @@ class Store:
         raise Busy("the identity store is being changed by too many at once")
 
     async def read(self, look: Callable[[Snapshot], R]) -> R:
-        """The result of a function over one snapshot."""
-        snapshot = await self.snapshot()
-        try:
-            return look(snapshot)
-        finally:
-            snapshot.close()
+        """The result of a function over one snapshot, of a drive where it finds no bad row."""
+        return await anywhere.read(self.system, look)
 
     async def get(self, row: bytes, kind: type[T]) -> T | None:
         """One record."""
