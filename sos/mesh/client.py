@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import cast
+import time
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 from .frames import FAILURE, Splitter, encode
 from .sockets import connect, same_user
+
+T = TypeVar("T")
 
 
 class PeerLost(ConnectionError):
@@ -70,6 +74,37 @@ class MeshClient:
     def close(self) -> None:
         if self._link is not None:
             self._link.close()
+
+
+async def ask_successors(
+    peer: MeshClient,
+    topic: int,
+    payload: bytes,
+    decode: Callable[[bytes], T],
+    within_s: float,
+    retry_s: float,
+    leaves: Callable[[T], bool] = lambda answer: False,
+) -> T:
+    """The answer of a peer or, while that is being replaced, of whoever comes after it.
+
+    Each is offered the same payload, though one that was lost may have acted on it: only for calls that do no harm when
+    they are made again.
+
+    :param leaves: whether the answer is the word of a peer that leaves, and not its answer to the call
+    :raises PeerFailed: the peer's handler raised
+    :raises TimeoutError: nobody answered in time; the outcome is unknown
+    """
+    deadline_s = time.monotonic() + within_s
+    while (left_s := deadline_s - time.monotonic()) > 0:
+        try:
+            answer = decode(await peer.call(topic, payload, left_s))
+        except PeerLost:
+            await asyncio.sleep(retry_s)
+            continue
+        if not leaves(answer):
+            return answer
+        await asyncio.sleep(retry_s)
+    raise TimeoutError
 
 
 class _Link(asyncio.Protocol):

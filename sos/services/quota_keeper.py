@@ -34,7 +34,7 @@ import msgspec
 from ..base.pages import GEN_BUCKETS, GEN_IAM, PULSE_INCARNATION, QUOTA_TERM, Pages
 from ..domain.errors import Busy, QuotaExceeded, StoreError, rebuild
 from ..erasure.handle import SetHandle
-from ..mesh.client import MeshClient, PeerFailed, PeerLost
+from ..mesh.client import MeshClient, PeerFailed, PeerLost, ask_successors
 from ..meta import queries
 from ..meta.proposals import Flush, Refused
 from ..meta.walk import View
@@ -365,22 +365,16 @@ class RemoteKeeper:
 
     async def ask(self, wanted: Ask) -> Grant:
         """:raises QuotaExceeded, Busy, ReadQuorumLost"""
-        payload, until_s = _encode(wanted), time.monotonic() + ASK_S_MAX
-        while (left_s := until_s - time.monotonic()) > 0:
-            try:
-                answer = _answer(await self._peer.call(TOPIC_QUOTA, payload, left_s))
-            except PeerLost:
-                await asyncio.sleep(RETRY_S)
-                continue
-            except TimeoutError:
-                break
-            except PeerFailed as error:
-                raise RuntimeError(f"keeper of quotas: {error}") from error
-            if answer.grant is not None:
-                return answer.grant
-            refused = answer.error or Refused(Busy.__name__)
-            raise rebuild(refused.name, refused.message, dict(refused.detail))
-        raise Busy("the keeper of quotas does not answer")
+        try:
+            answer = await ask_successors(self._peer, TOPIC_QUOTA, _encode(wanted), _answer, ASK_S_MAX, RETRY_S)
+        except TimeoutError:
+            raise Busy("the keeper of quotas does not answer") from None
+        except PeerFailed as error:
+            raise RuntimeError(f"keeper of quotas: {error}") from error
+        if answer.grant is not None:
+            return answer.grant
+        refused = answer.error or Refused(Busy.__name__)
+        raise rebuild(refused.name, refused.message, dict(refused.detail))
 
     def settle(self, grant: Grant) -> None:
         """In the background. One that is lost is settled by the keeper itself, later (Q3)."""

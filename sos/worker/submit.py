@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -12,7 +10,7 @@ from ..base.pages import PULSE_INCARNATION, Pages
 from ..domain.errors import Busy, OwnerLeaves, StoreError, rebuild
 from ..erasure.owner import Owner
 from ..erasure.set import Finding
-from ..mesh.client import MeshClient, PeerFailed, PeerLost
+from ..mesh.client import MeshClient, PeerFailed, PeerLost, ask_successors
 from ..meta.proposals import AnyProposal, Outcome, Refused
 from ..services.pools import Claim, Claims
 
@@ -88,24 +86,19 @@ class RemoteOwner:
     async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
         """:raises Busy: no owner answered in time; the outcome is unknown"""
         payload = encode(Submission(self._number, list(proposals)))
-        deadline = time.monotonic() + SUBMIT_S_MAX
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                answer = _answer(await self._peer.call(TOPIC_SUBMIT, payload, left))
-            except PeerLost:
-                await asyncio.sleep(RETRY_S)
-                continue
-            except TimeoutError:
-                break
-            except PeerFailed as error:
-                raise RuntimeError(f"owner of set {self._number}: {error}") from error
-            if answer.error is not None and answer.error.name == OwnerLeaves.__name__:
-                await asyncio.sleep(RETRY_S)
-                continue
-            if answer.error is not None:
-                raise rebuild(answer.error.name, answer.error.message, dict(answer.error.detail))
-            return answer.outcomes
-        raise Busy(f"set {self._number} has no owner")
+        try:
+            answer = await ask_successors(self._peer, TOPIC_SUBMIT, payload, _answer, SUBMIT_S_MAX, RETRY_S, _leaves)
+        except TimeoutError:
+            raise Busy(f"set {self._number} has no owner") from None
+        except PeerFailed as error:
+            raise RuntimeError(f"owner of set {self._number}: {error}") from error
+        if answer.error is not None:
+            raise rebuild(answer.error.name, answer.error.message, dict(answer.error.detail))
+        return answer.outcomes
+
+
+def _leaves(answer: Answer) -> bool:
+    return answer.error is not None and answer.error.name == OwnerLeaves.__name__
 
 
 class Successions:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import cast
 
 import pytest
 import uvloop
 
 from sos.mesh import sockets
-from sos.mesh.client import MeshClient, PeerFailed, PeerLost
+from sos.mesh.client import MeshClient, PeerFailed, PeerLost, ask_successors
 from sos.mesh.frames import FRAME_BYTES_MAX, HEAD, Splitter, encode
 from sos.mesh.server import MeshServer
 
@@ -82,3 +84,47 @@ def test_a_lost_peer_fails_its_calls_and_the_next_call_connects_again() -> None:
         await server.stop()
 
     uvloop.run(run())
+
+
+class Peers:
+    """A peer that was replaced several times: each answers once, or is lost."""
+
+    def __init__(self, answers: Sequence[bytes | Exception]) -> None:
+        self.answers = list(answers)
+        self.calls: list[tuple[int, bytes]] = []
+
+    async def call(self, topic: int, payload: bytes, timeout_s: float) -> bytes:
+        assert 0 < timeout_s <= 5
+        self.calls.append((topic, payload))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def ask(peers: Peers, within_s: float = 5) -> str:
+    peer = cast(MeshClient, peers)
+    return asyncio.run(ask_successors(peer, 7, b"wanted", bytes.decode, within_s, 0.001, lambda answer: answer == "leaves"))
+
+
+def test_the_same_call_is_made_to_each_successor_until_one_answers() -> None:
+    peers = Peers([PeerLost(), b"leaves", PeerLost(), b"done"])
+    assert ask(peers) == "done"
+    assert peers.calls == [(7, b"wanted")] * 4
+
+
+@pytest.mark.parametrize("last", [PeerLost(), b"leaves"])
+def test_a_call_that_no_successor_answers_ends_in_time(last: bytes | Exception) -> None:
+    peers = Peers([last])
+    with pytest.raises(TimeoutError):
+        ask(peers, 0.05)
+    assert len(peers.calls) > 1
+
+
+@pytest.mark.parametrize("error", [PeerFailed("broken"), TimeoutError()])
+def test_a_call_whose_handler_failed_or_is_slow_is_not_made_again(error: Exception) -> None:
+    """Of the slow one nobody knows whether it was done: it is the caller who must learn that."""
+    peers = Peers([PeerLost(), error, b"done"])
+    with pytest.raises(type(error)):
+        ask(peers)
+    assert len(peers.calls) == 2
