@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -79,6 +80,21 @@ def command(group: click.Group, name: str, **named: Any) -> Callable[[Callable[.
     def declare(function: Callable[..., Any]) -> click.Command:
         made = common(click.pass_obj(function))
         return group.command(name, context_settings=SETTINGS, **named)(made)
+
+    return declare
+
+
+def switches(group: click.Group, *, enable: str, disable: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """``enable`` and ``disable``, both with ALIAS NAME; their function takes ``status`` too: ``enabled`` or ``disabled``.
+
+    :param enable, disable: the help of each
+    """
+
+    def declare(function: Callable[..., None]) -> Callable[..., None]:
+        for name, text in (("enable", enable), ("disable", disable)):
+            switch = partial(function, status=f"{name}d")
+            command(group, name, help=text)(click.argument("alias")(click.argument("name")(switch)))
+        return function
 
     return declare
 

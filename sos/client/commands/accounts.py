@@ -8,7 +8,7 @@ import click
 
 from .. import formats
 from ..asking import Asker, asked
-from ..command import command, value
+from ..command import command, switches, value
 from ..command import group as family
 from ..errors import Failure, Stop
 from ..groups import admin
@@ -107,23 +107,8 @@ def remove(session: Session, alias: str, name: str) -> None:
     session.console.say({"name": name}, f"Removed account `{name}` successfully.")
 
 
-@command(account, "enable")
-@click.argument("alias")
-@click.argument("name")
-def enable(session: Session, alias: str, name: str) -> None:
-    """Let an account in again."""
-    _set(session, alias, name, "enabled")
-
-
-@command(account, "disable")
-@click.argument("alias")
-@click.argument("name")
-def disable(session: Session, alias: str, name: str) -> None:
-    """Lock an account out: its root and all its users."""
-    _set(session, alias, name, "disabled")
-
-
-def _set(session: Session, alias: str, name: str, status: str) -> None:
+@switches(account, enable="Let an account in again.", disable="Lock an account out: its root and all its users.")
+def switch(session: Session, alias: str, name: str, status: str) -> None:
     asker = Asker(session, alias, f"Unable to {status.removesuffix('d')} account `{name}`.")
     asker.ask("POST set-account-status", name=name, status=status)
     session.console.say({"name": name, "accountStatus": status}, f"{status.title()} account `{name}` successfully.")

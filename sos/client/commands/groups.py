@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..asking import Asker
-from ..command import command
+from ..command import command, switches
 from ..command import group as family
 from ..groups import admin
 from ..session import Session
@@ -68,23 +68,8 @@ def info(session: Session, alias: str, name: str) -> None:
     session.console.say(shown, text)
 
 
-@command(group, "enable")
-@click.argument("alias")
-@click.argument("name")
-def enable(session: Session, alias: str, name: str) -> None:
-    """Let a group count again."""
-    _set(session, alias, name, "enabled")
-
-
-@command(group, "disable")
-@click.argument("alias")
-@click.argument("name")
-def disable(session: Session, alias: str, name: str) -> None:
-    """Take a group's policies from its members."""
-    _set(session, alias, name, "disabled")
-
-
-def _set(session: Session, alias: str, name: str, status: str) -> None:
+@switches(group, enable="Let a group count again.", disable="Take a group's policies from its members.")
+def switch(session: Session, alias: str, name: str, status: str) -> None:
     verb = status.removesuffix("d")
     Asker(session, alias, f"Unable to {verb} group").ask("PUT set-group-status", group=name, status=status)
     session.console.say({"groupName": name, "groupStatus": status}, f"{status.title()} group `{name}` successfully.")

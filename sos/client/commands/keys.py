@@ -10,7 +10,7 @@ import click
 
 from .. import formats
 from ..asking import Asker, document
-from ..command import command, flag, value
+from ..command import command, flag, switches, value
 from ..command import group as family
 from ..errors import FAULTS, Failure, Stop
 from ..groups import admin
@@ -178,24 +178,9 @@ def remove(session: Session, alias: str, name: str) -> None:
     session.console.say({"accessKey": name}, "Successfully removed access key.")
 
 
-@command(accesskey, "enable")
-@click.argument("alias")
-@click.argument("name")
-def enable(session: Session, alias: str, name: str) -> None:
-    """Let a key in again."""
-    _set(session, alias, name, "on")
-
-
-@command(accesskey, "disable")
-@click.argument("alias")
-@click.argument("name")
-def disable(session: Session, alias: str, name: str) -> None:
-    """Lock a key out."""
-    _set(session, alias, name, "off")
-
-
-def _set(session: Session, alias: str, name: str, status: str) -> None:
-    asker = Asker(session, alias, f"Unable to switch access key {name} {status}.")
-    asker.json("POST update-service-account", {"newStatus": status}, sealed=True, accessKey=name)
-    word = "enabled" if status == "on" else "disabled"
-    session.console.say({"accessKey": name}, f"Successfully {word} access key.")
+@switches(accesskey, enable="Let a key in again.", disable="Lock a key out.")
+def switch(session: Session, alias: str, name: str, status: str) -> None:
+    to = "on" if status == "enabled" else "off"
+    asker = Asker(session, alias, f"Unable to switch access key {name} {to}.")
+    asker.json("POST update-service-account", {"newStatus": to}, sealed=True, accessKey=name)
+    session.console.say({"accessKey": name}, f"Successfully {status} access key.")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..asking import Asker, asked
-from ..command import command
+from ..command import command, switches
 from ..command import group as family
 from ..errors import Failure, Stop
 from ..groups import admin
@@ -96,23 +96,8 @@ def remove(session: Session, alias: str, name: str) -> None:
     session.console.say({"accessKey": name}, f"Removed user `{name}` successfully.")
 
 
-@command(user, "enable")
-@click.argument("alias")
-@click.argument("name")
-def enable(session: Session, alias: str, name: str) -> None:
-    """Let a user in again."""
-    _set(session, alias, name, "enabled")
-
-
-@command(user, "disable")
-@click.argument("alias")
-@click.argument("name")
-def disable(session: Session, alias: str, name: str) -> None:
-    """Lock a user out, with all its keys."""
-    _set(session, alias, name, "disabled")
-
-
-def _set(session: Session, alias: str, name: str, status: str) -> None:
+@switches(user, enable="Let a user in again.", disable="Lock a user out, with all its keys.")
+def switch(session: Session, alias: str, name: str, status: str) -> None:
     verb = status.removesuffix("d")
     asker = Asker(session, alias, f"Unable to {verb} user")
     asker.ask("PUT set-user-status", accessKey=name, status=status)
