@@ -198,6 +198,8 @@ def test_a_malformed_policy_is_refused_with_its_reason(tool: Tool, tmp_path: Pat
     path.write_text('{"Version": "2012-10-17", "Statement": [{"Effect": "Perhaps"}]}')
     assert fail("admin", "policy", "create", "sos", "bad", path) == "XMinioMalformedIAMPolicy"
     assert "invalid Effect Perhaps" in tool.run("admin", "policy", "create", "sos", "bad", path).err
+    path.write_text('{"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}')
+    assert "must contain a valid version string" in tool.run("admin", "policy", "create", "sos", "bad", path).err
 
 
 # -- access keys -------------------------------------------------------------------------------------------

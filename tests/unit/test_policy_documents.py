@@ -71,6 +71,8 @@ IDENTITY_REFUSALS = [
     (raw(statement(Principal={"AWS": "bob"})), "Principal is only allowed in bucket policies"),
     (raw(statement(Condition={})), "condition must not be empty"),
     (raw(statement(Condition={"StringEquals": {}})), "condition must not be empty"),
+    (raw(statement(Condition=None)), "condition must not be empty"),
+    (raw(statement(Condition={"StringNotEquals": {"aws:username": []}})), "invalid value"),
     (raw(statement(Condition={"StringSame": {"aws:username": "x"}})), "invalid condition name 'StringSame'"),
     (raw(statement(Condition={"NullIfExists": {"aws:username": "true"}})), "invalid condition name 'NullIfExists'"),
     (raw(statement(Condition={"Some:Bool": {"aws:username": "true"}})), "invalid condition name 'Some:Bool'"),
@@ -92,6 +94,13 @@ IDENTITY_REFUSALS = [
         raw(statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/99"}})),
         "value 10.0.0.0/99 must be CIDR string for IpAddress condition",
     ),
+    *(
+        (
+            raw(statement(Condition={"NotIpAddress": {"aws:SourceIp": network}})),
+            f"value {network} must be CIDR string for NotIpAddress condition",
+        )
+        for network in ("10.0.0.0/255.0.0.0", "10.0.0.0/0.255.255.255", "fe80::1%eth0", "1.2.3", "")
+    ),
     (
         raw(statement(Condition={"Null": {"aws:Referer": ["true", "false"]}})),
         "only one value is allowed for Null condition",
@@ -100,6 +109,13 @@ IDENTITY_REFUSALS = [
     (
         raw(statement(Condition={"NumericEquals": {"s3:signatureAge": "many"}})),
         "value many must be a int for NumericEquals condition",
+    ),
+    *(
+        (
+            raw(statement(Condition={"NumericEquals": {"s3:signatureAge": number}})),
+            f"value {number} must be a int for NumericEquals condition",
+        )
+        for number in (" 5", "1e3", "1_0", "Infinity", "٣")
     ),
     (
         raw(statement(Condition={"DateEquals": {"aws:CurrentTime": "soon"}})),

@@ -25,9 +25,10 @@ import base64
 import binascii
 import ipaddress
 import operator
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -207,6 +208,7 @@ def _check_strings(name: str, key: str, values: tuple[str, ...], like: bool) -> 
 # -- numbers and dates ------------------------------------------------------------------------------------
 
 DIGITS_MAX = 64
+_DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def _numbers(parsed: Operator, key: str, values: tuple[str, ...], variables: bool) -> Matcher:
@@ -239,11 +241,7 @@ def _required(parsed: Operator, value: str, read: Callable[[str], Decimal | None
 
 @lru_cache(1024)
 def _number(text: str) -> Decimal | None:
-    try:
-        found = Decimal(text) if len(text) <= DIGITS_MAX else None
-    except InvalidOperation:
-        return None
-    return found if found is not None and found.is_finite() else None
+    return Decimal(text) if len(text) <= DIGITS_MAX and _DECIMAL.fullmatch(text) else None
 
 
 @lru_cache(1024)
@@ -286,6 +284,9 @@ class _Address(NamedTuple):
     number: int
 
 
+_CIDR = re.compile(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?")
+
+
 @lru_cache(4096)
 def _address(text: str) -> _Address | None:
     """An address; one of version 4 inside version 6 is that of version 4."""
@@ -317,7 +318,10 @@ def _addresses(parsed: Operator, key: str, values: tuple[str, ...], variables: b
 
 
 def _network(name: str, text: str) -> tuple[int, int, int]:
+    """An address, or one with the number of its leading bits: a mask written out is read in two ways by others."""
     try:
+        if not _CIDR.fullmatch(text):
+            raise ValueError
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise MalformedPolicy(f"value {text[:100]} must be CIDR string for {name} condition") from None

@@ -105,7 +105,7 @@ def parse(raw: bytes, kind: Kind, bucket: str = "", *, version_required: bool = 
 def read(raw: bytes, kind: Kind) -> Document:
     """The structs of a document of the right shape; what its statements say is not checked."""
     members = _members(_load(raw), "policy", {"version": "Version", "id": "Id", "statement": "Statement"})
-    version = members.get("Version", "")
+    version = "" if members.get("Version") is None else members["Version"]
     if version not in VERSIONS:
         raise MalformedPolicy(f"invalid version '{_shown(version)}'")
     listed = members.get("Statement", [])
@@ -229,9 +229,11 @@ def _principals(members: dict[str, Any], name: str) -> tuple[Principal, ...]:
 
 
 def _conditions(members: dict[str, Any]) -> tuple[Condition, ...]:
-    block = members.get("Condition")
-    if block is None:
+    if "Condition" not in members:
         return ()
+    block = members["Condition"]
+    if block is None:  # to drop what somebody meant to restrict would widen the grant
+        raise MalformedPolicy("condition must not be empty")
     if not isinstance(block, dict) or not all(isinstance(tests, dict) for tests in block.values()):
         raise MalformedPolicy("Condition must be an object of objects")
     if not block or not all(block.values()):
@@ -245,6 +247,8 @@ def _conditions(members: dict[str, Any]) -> tuple[Condition, ...]:
 
 def _values(operator: str, value: object) -> tuple[str, ...]:
     listed = value if isinstance(value, list) else [value]
+    if not listed:
+        raise MalformedPolicy("invalid value")
     if "String" in operator and not all(isinstance(item, str) for item in listed):
         raise MalformedPolicy(f"value must be a string for {_shown(operator)} condition")
     return tuple(dict.fromkeys(_scalar(item) for item in listed))

@@ -8,7 +8,7 @@ from .rules import SERVICE_POLICY_BYTES_MAX
 
 def check_identity_document(document: bytes) -> None:
     """:raises MalformedPolicy, PolicyTooLarge"""
-    parse(document, Kind.IDENTITY)
+    parse(document, Kind.IDENTITY, version_required=True)
 
 
 def check_session_document(document: bytes) -> None:
