@@ -61,6 +61,8 @@ def _denial(request_id: str, denial: dict[str, Any]) -> list[str]:
         return lines
     lines += reasons(denial)
     now = denial["now"]
+    if now is None and denial["policiesChanged"] is None:
+        return [*lines, "", "It had no key yet, so what the policies in force say of it cannot be told."]
     if now is None:
         return [*lines, "", "The identity is gone since."]
     if not denial["policiesChanged"]:

@@ -14,17 +14,19 @@ from urllib.parse import parse_qsl
 
 from ..domain.errors import AccessDenied, EntityTooLarge, InternalFault, StoreError
 from ..http.message import Reply
+from ..services.decisions.records import Occasion
 from ..services.identity.access_keys import Issued
-from ..services.identity.principal import Principal
-from ..services.identity.sts import Sts, Wanted
-from ..services.identity.sts_errors import InvalidParameter, MissingParameter, StsRefused
+from ..services.identity.sts import Federated, Sts, Values, Wanted
+from ..services.identity.sts_errors import Denied, InvalidParameter, MissingParameter, StsRefused
 from .auth.authenticate import authenticate
+from .auth.claimed import claimed
 from .auth.errors import SignatureDoesNotMatch
 from .auth.identity import Identity, Scheme
 from .call import Call
+from .circumstances import Circumstances
 from .errors import Code, Refusal
 from .patience import patiently
-from .sts_documents import Elements, granted, refusal
+from .sts_documents import Elements, described, granted, refusal
 
 VERSION = "2011-06-15"
 FORM = "application/x-www-form-urlencoded"
@@ -67,7 +69,13 @@ class StsCall:
         """What every action can be asked for."""
         return Wanted(self.get("DurationSeconds"), self.get("Policy").encode(), self.get("TokenRevokeType"))
 
-    async def signer(self) -> Principal:
+    def values(self, identity: Identity) -> Values:
+        """What the request says. No action is about an object."""
+        values = Circumstances(self.call.request, identity, self.form)
+        values.tags = {}
+        return values.get
+
+    async def signer(self) -> Identity:
         """Who has signed the call. :raises AuthError, AccessDenied:"""
         call, digest = self.call, sha256(self.body).hexdigest()
 
@@ -80,7 +88,14 @@ class StsCall:
             raise AccessDenied()
         if identity.payload != digest:  # something else was signed, or nothing for the body
             raise SignatureDoesNotMatch()
-        return identity.principal
+        return identity
+
+
+    async def proven_by_token(self) -> Federated:
+        """:raises StsRefused:"""
+        token, access_token = self.get("Token", "WebIdentityToken"), self.get("WebIdentityAccessToken")
+        values = self.values(self.call.identity)
+        return await self.sts.web_identity(token, access_token, self.get("RoleArn"), self.wanted, values)
 
 
 Action = Callable[[StsCall], Awaitable[Granted]]
@@ -103,7 +118,22 @@ async def answer(call: Call) -> Reply:
     try:
         return await _act(call, form, body)
     except (StsRefused, StoreError) as error:
-        return refusal(error, request_id)
+        reply = refusal(error, request_id)
+        _remember(call, form, error, reply.status)
+        return reply
+
+
+def _remember(call: Call, form: Mapping[str, str], error: Exception, status: int) -> None:
+    """For explanations: a denial by a policy with what it depended on, and a refusal without one."""
+    request, decisions, name = call.request, call.services.decisions, form.get("Action", "")
+    occasion = Occasion(request.request_id, request.received_ns, "sts", name if name in ACTIONS else "")
+    if isinstance(error, Denied):
+        values = Circumstances(request, call.identity, form)
+        values.tags = {}
+        decisions.denied(occasion, error.who, error.verdict, values.get)
+    elif status == 403:
+        code, text = described(error)
+        decisions.refused(occasion, claimed(request, call.keys), code, text, "/")
 
 
 async def _act(call: Call, form: Mapping[str, str], body: bytes) -> Reply:
@@ -132,18 +162,18 @@ def _parameters(body: bytes) -> dict[str, str]:
 
 
 async def assume_role(call: StsCall) -> Granted:
-    return Granted(await call.sts.assume_role(await call.signer(), call.wanted), role=True)
+    identity = await call.signer()
+    values = call.values(identity)
+    return Granted(await call.sts.assume_role(identity.principal, call.wanted, values), role=True)
 
 
 async def assume_role_with_web_identity(call: StsCall) -> Granted:
-    token = call.get("Token", "WebIdentityToken")
-    made = await call.sts.web_identity(token, call.get("WebIdentityAccessToken"), call.get("RoleArn"), call.wanted)
+    made = await call.proven_by_token()
     return Granted(made.issued, (("SubjectFromWebIdentityToken", made.subject),), role=True)
 
 
 async def assume_role_with_client_grants(call: StsCall) -> Granted:
-    token = call.get("Token", "WebIdentityToken")
-    made = await call.sts.web_identity(token, call.get("WebIdentityAccessToken"), call.get("RoleArn"), call.wanted)
+    made = await call.proven_by_token()
     return Granted(made.issued, (("SubjectFromToken", made.subject),), role=True)
 
 

@@ -75,15 +75,25 @@ def granted(action: str, issued: Issued, more: Elements, request_id: str, *, rol
     return Reply(200, XML, _document(f"{action}Response", f"<{action}Result>{inner}</{action}Result>", request_id))
 
 
-def refusal(error: Exception, request_id: str) -> Reply:
-    """The reply for a refusal; causes inside this server are not told."""
-    if isinstance(error, StoreError) and not isinstance(error, (AuthError, AccessDenied)):
-        log.error("no session could be made: %s %s %s", error.name, error.message, error.detail)
+def _found(error: Exception) -> tuple[int, str, str]:
     status, code, text = next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
     if isinstance(error, refused.StsRefused):
         text = str(error) or text
     elif isinstance(error, AuthError):
         text = error.message or error.text
+    return status, code, text
+
+
+def described(error: Exception) -> tuple[str, str]:
+    """Code and text of a refusal."""
+    return _found(error)[1:]
+
+
+def refusal(error: Exception, request_id: str) -> Reply:
+    """The reply for a refusal; causes inside this server are not told."""
+    if isinstance(error, StoreError) and not isinstance(error, (AuthError, AccessDenied)):
+        log.error("no session could be made: %s %s %s", error.name, error.message, error.detail)
+    status, code, text = _found(error)
     inner = f"<Error>{_elements(('Type', ''), ('Code', code), ('Message', text))}</Error>"
     body = f'{HEADER}<ErrorResponse xmlns="{NAMESPACE}">{inner}{_elements(("RequestId", request_id))}</ErrorResponse>'
     return Reply(status, XML, body.encode())

@@ -14,7 +14,9 @@ import pytest
 
 from sos.admin.crypto import decrypt
 from tests.kit.clients import mc, refusal
+from tests.kit.decisions import MAIN, Bench, allow, deny, document
 from tests.kit.oidc import SECRET, OidcProvider, changed, confused, shared_secret, unsigned, with_own_key, without_kid
+from tests.kit.operator import Operator
 from tests.kit.server import PASSWORD, Server
 from tests.kit.sts import client, policy, post, session
 
@@ -33,6 +35,7 @@ def provider() -> Iterator[OidcProvider]:
         "bob": {"policy": ["readonly", "no-such-policy"], "preferred_username": "bob"},
         "carol": {"policy": "no-such-policy,nor-this", "preferred_username": "carol"},
         "dave": {"preferred_username": "dave"},
+        "erin": {"policy": "no-sessions"},
         "sos-claims": {"policy": "readonly"},
     }
     made = OidcProvider(accounts, {"sos-claims": "RS256", "sos-role": "ES256", "sos-info": "EdDSA", "other": "PS256"})
@@ -141,12 +144,26 @@ def test_a_role_has_its_own_policy_and_the_tokens_of_its_own_client(
     assert refused(sts, token, arns["INFO"]) == (400, "InvalidParameterValue")
 
 
+def test_a_policy_may_deny_sessions_and_is_named(server: Server, provider: OidcProvider, sts: Any) -> None:
+    statement = deny("sts:AssumeRoleWithWebIdentity", Condition={"StringEquals": {"jwt:sub": "erin"}})
+    operator = Operator(server)
+    operator.do(lambda i: i.policies.put(MAIN, "no-sessions", document(allow("s3:*", "*"), statement)))
+    token = provider.log_in("sos-claims", "erin")["id_token"]
+    with pytest.raises(sts.exceptions.ClientError) as caught:
+        assume(sts, token)
+    request_id = caught.value.response["ResponseMetadata"]["RequestId"]
+    with server.client() as root:
+        (told,) = Bench(server, root, operator).told("GET", "sos/explain", {"requestId": request_id})["denials"]
+    assert (told["statement"]["policy"], told["statement"]["index"]) == ("no-sessions", 1)
+    assert (told["conditions"][0]["actual"], told["now"]) == (["erin"], None)
+
+
 def test_variables_of_policies_hold_what_the_provider_tells_of_the_user(
     server: Server, provider: OidcProvider, arns: dict[str, str], s3: Any, sts: Any, tmp_path: Path
 ) -> None:
-    document = tmp_path / "homes.json"
-    document.write_text(policy("s3:GetObject s3:PutObject", "").replace("arn:aws:s3:::", FOLDER))
-    mc(server.url, tmp_path / "mc")("admin", "policy", "create", "sos", "homes", document)
+    homes = tmp_path / "homes.json"
+    homes.write_text(policy("s3:GetObject s3:PutObject", "").replace("arn:aws:s3:::", FOLDER))
+    mc(server.url, tmp_path / "mc")("admin", "policy", "create", "sos", "homes", homes)
     access_token = provider.log_in("sos-info", "alice")["access_token"]
     bare = provider.forge("sos-info", "EdDSA", sub="alice", policy=None)
     form = {"Action": "AssumeRoleWithWebIdentity", "RoleArn": arns["INFO"], "WebIdentityToken": bare}

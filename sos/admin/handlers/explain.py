@@ -84,6 +84,8 @@ async def _denial(call: Call, denial: Denial) -> dict[str, Any]:
 async def _now(call: Call, denial: Denial, about: telling.About) -> dict[str, Any]:
     """What the policies in force say of the same request."""
     simulator = call.insight.simulator
+    if not denial.caller.access_key and denial.caller.type is not Type.ANONYMOUS:
+        return {"policiesChanged": None, "now": None}  # it had a proof and no key yet: nobody can be asked about
     who = await simulator.principal(denial.caller.access_key)
     if (
         who is None or who.account != denial.caller.account

@@ -11,7 +11,8 @@
    their service accounts.
 7. ``deny_only`` is for what an identity may do with itself unless forbidden (its own service accounts, its secret): the
    absence of an Allow in its policies is no denial then. It excuses neither an empty set of policies nor the silence of
-   a session policy, so a restricted key cannot make an unrestricted child (A01).
+   a session policy, so a restricted key cannot make an unrestricted child (A01). Credentials of STS are had without any
+   policy too: they can do nothing then.
 8. What belongs to a disabled account is for the deployment's root alone, whatever policies say.
 """
 
@@ -264,7 +265,7 @@ def _granted(question: Question, lookup: Lookup, resource: str) -> Verdict:
         return _granted_across(question, own, theirs)
     if theirs is not None:
         return Verdict(question, Reason.ALLOWED, theirs, Side.BUCKET)
-    if not question.identity:
+    if not question.identity and not (question.deny_only and namespace_of(context.action) == "sts"):
         return Verdict(question, Reason.NO_POLICY)
     return Verdict(question, Reason.NOT_FORBIDDEN if question.deny_only else Reason.NO_ALLOW)
 

@@ -49,7 +49,7 @@ class Occasion(NamedTuple):
     """The request that a decision was made for.
 
     :param at_ns: wall clock
-    :param surface: ``s3`` or ``admin``
+    :param surface: ``s3``, ``admin`` or ``sts``
     :param call: name of the operation
     """
 

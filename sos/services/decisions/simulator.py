@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from ...domain.errors import MustWait
+from ...domain.policy.actions import namespace_of
 from ...domain.policy.compiled import Policy, PolicySet, compile_policy
 from ...domain.policy.document import ALL_S3, Document, Kind, read
 from ...domain.policy.evaluate import Verdict, keys_asked
@@ -131,9 +132,9 @@ class Simulator:
         record = bucket_in_question(self._buckets.find_now, question.action, bucket)
         record = record if draft is None else draft.record(record)
         values = lookup(question.values, question.at_ns)
-        verdict = self._access.decide(
-            who, question.action, bucket, record, key, values, account=question.account, deny_only=question.deny_only
-        )
+        own = question.deny_only or namespace_of(question.action) == "sts"
+        decide = self._access.decide
+        verdict = decide(who, question.action, bucket, record, key, values, account=question.account, deny_only=own)
         asked = keys_asked(question.action, who.policies, verdict.question.bucket, *who.sessions)
         known = verdict.question.context.lookup
         missing = tuple(sorted(name for name in asked if known(name) is None))

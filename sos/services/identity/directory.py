@@ -45,7 +45,7 @@ from .access_keys import ClaimValue, Parent, session_token
 from .account_rows import account_now
 from .accounts import ROOT_CANONICAL_ID, ROOT_NAME
 from .context import Realm
-from .principal import Principal, root_principal
+from .principal import Principal, facts_of, root_principal
 
 #: Keys that a worker remembers; each takes some 2 KiB besides what it shares with others.
 KNOWN_MAX = 10_000
@@ -328,7 +328,7 @@ class Directory:
 
 def _facts(key: KeyRecord, claims: dict[str, ClaimValue]) -> dict[str, tuple[str, ...]]:
     """What a provider vouched for, as values of condition keys; groups of a directory as they were seen last."""
-    facts = {claim: tuple(value) if isinstance(value, list) else (str(value),) for claim, value in claims.items()}
+    facts = facts_of(claims)
     if key.provider == "ldap" and key.groups:
         facts["ldap:groups"] = key.groups
     return facts

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...domain.policy.compiled import NO_POLICIES, PolicySet
 from ...domain.policy.evaluate import ANONYMOUS as NOBODY
 from ...domain.policy.evaluate import Caller, Type
 from ...meta.iam import ROOT_ACCOUNT, KeyKind
-from .access_keys import Parent
+from .access_keys import ClaimValue, Parent
 
 Facts = dict[str, tuple[str, ...]]
 """Canonical condition key → values."""
@@ -68,6 +69,11 @@ class Principal:
 
 
 ANONYMOUS = Principal()
+
+
+def facts_of(claims: Mapping[str, ClaimValue]) -> Facts:
+    """What a provider vouched for, as values of condition keys."""
+    return {claim: tuple(value) if isinstance(value, list) else (str(value),) for claim, value in claims.items()}
 
 
 def root_principal(access_key: str) -> Principal:

@@ -27,7 +27,7 @@ from ...domain.errors import (
 from ...domain.policy.compiled import PolicySet
 from ...domain.policy.document import Kind, parse
 from ...domain.policy.evaluate import Caller, Context, Type, evaluate
-from ...meta.iam import ROOT_ACCOUNT
+from ...meta.iam import ROOT_ACCOUNT, KeyKind
 from . import arns, rules
 from .access_keys import ClaimValue, Issued, Parent
 from .certificates import read_certificate
@@ -36,10 +36,18 @@ from .openid import OpenId
 from .openid_tokens import parent_name, values_of, vouched
 from .plugin import IdentityPlugin
 from .policies import ATTACHED_MAX
-from .principal import Principal
-from .sts_errors import Disabled, ExpiredToken, InvalidParameter, LimitReached, MissingParameter, NotAllowed
+from .principal import Principal, facts_of
+from .sts_errors import Denied, Disabled, ExpiredToken, InvalidParameter, LimitReached, MissingParameter, NotAllowed
 
 NS_PER_S = 10**9
+WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
+
+Values = Callable[[str], "tuple[str, ...] | None"]
+"""Canonical condition key → the request's values; asked only for keys that some policy asks for."""
+
+
+def nothing(key: str) -> None:
+    """What a request without any circumstances says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +96,25 @@ class Sts:
 
     # -- ways of proving -------------------------------------------------------------------------------
 
-    async def assume_role(self, who: Principal, wanted: Wanted) -> Issued:
+    async def assume_role(self, who: Principal, wanted: Wanted, values: Values = nothing) -> Issued:
         """For a user, or the root of an account, whose signature was verified.
 
+        :param values: what the request says
         :raises NotAllowed, InvalidParameter
         """
         if who.anonymous or who.child or who.origin is None:  # T3
             raise NotAllowed("Access Denied.")
         seconds = self.duration(wanted)
-        if not _permitted(who.caller, who.policies, "sts:AssumeRole", seconds):
-            raise NotAllowed()
+        _require(who, "sts:AssumeRole", seconds, values)
         return await self.issue(who.origin, wanted, seconds)
 
-    async def web_identity(self, token: str, access_token: str, arn: str, wanted: Wanted) -> Federated:
+    async def web_identity(
+        self, token: str, access_token: str, arn: str, wanted: Wanted, values: Values = nothing
+    ) -> Federated:
         """For who has a token of an OpenID Connect provider.
 
         :param arn: of the role; empty: policies are in a claim
+        :param values: what the request says
         :raises InvalidParameter, ExpiredToken, NotAllowed
         """
         proven = await self.openid.prove(arn, token, access_token)
@@ -129,8 +140,9 @@ class Sts:
             raise ExpiredToken()
         seconds = left_s if not wanted.duration else min(self.duration(wanted), left_s)
         caller = Caller(Type.ASSUMED, ROOT_ACCOUNT, parent.name)
-        if not _permitted(caller, compiled, "sts:AssumeRoleWithWebIdentity", seconds):
-            raise NotAllowed("this user does not have enough permission")
+        facts = facts_of({claim: value for claim, value in kept.items() if ":" in claim})
+        who = Principal(caller, KeyKind.TEMPORARY, parent.name, compiled, facts=facts)
+        _require(who, WEB_IDENTITY, seconds, values, "this user does not have enough permission")
         return Federated(await self.issue(parent, wanted, seconds, until_s), subject)  # T2
 
     async def certificate(self, der: bytes, secure: bool, wanted: Wanted) -> Issued:
@@ -242,8 +254,17 @@ def _compact(policy: bytes) -> bytes:
         return policy  # what is wrong with it is told when it is parsed
 
 
-def _permitted(caller: Caller, policies: PolicySet, action: str, seconds: int) -> bool:
-    """Whether no policy forbids it, for so long perhaps. Who has none may, and gets credentials that can do nothing."""
-    values = {"sts:DurationSeconds": (str(seconds),)}
-    context = Context(action, "", caller, caller.account, values)
-    return not policies or evaluate(context, policies, deny_only=True).allowed
+def _require(who: Principal, action: str, seconds: int, values: Values, message: str = "") -> None:
+    """No policy may forbid it, for so long perhaps. Who has none may, and gets credentials that can do nothing.
+
+    :raises Denied:
+    """
+    found: dict[str, tuple[str, ...]] = {"sts:DurationSeconds": (str(seconds),)}
+    for name in who.policies.plan(action).keys:
+        value = found.get(name) or who.facts.get(name) or values(name)
+        if value is not None:
+            found[name] = value
+    context = Context(action, "", who.caller, who.account, found)
+    verdict = evaluate(context, who.policies, deny_only=True)
+    if not verdict.allowed:
+        raise Denied(message, who, verdict)

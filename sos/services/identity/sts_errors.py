@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ...domain.policy.evaluate import Verdict
+from .principal import Principal
+
 
 class StsRefused(Exception):
     """Base. The message is shown to the client; empty stands for the standard text of the code."""
@@ -9,6 +12,18 @@ class StsRefused(Exception):
 
 class NotAllowed(StsRefused):
     """Whoever asks may not have them."""
+
+
+class Denied(NotAllowed):
+    """A policy says so.
+
+    :param who: who asks, or as whom the credentials would act
+    """
+
+    def __init__(self, message: str, who: Principal, verdict: Verdict) -> None:
+        super().__init__(message)
+        self.who = who
+        self.verdict = verdict
 
 
 class MissingParameter(StsRefused): ...
