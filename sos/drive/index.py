@@ -28,12 +28,11 @@ from ..base.touch import UNNOTED, Touch
 from ..domain.errors import DriveBehind, DriveFault, DriveFenced, DriveFull
 from . import layout, local
 from .engine import TABLES, Group, Position, Row, Space
+from .environment import open_environment
 from .faults import FULL, fault_of
 from .libc import MADV_DONTNEED, fallocate, madvise, mapped_at
+from .snapshot import IndexRead
 
-READERS_MAX = 4096
-TABLES_MAX = 64
-FILE_MODE = 0o600
 PAGE_BYTES = 4096
 KEPT_BYTES_MIN = 4 << 20
 KEPT_BYTES_MAX = 16 << 20
@@ -50,77 +49,6 @@ _NO_WORD = -1
 def kept_bytes(total: int) -> int:
     """Bytes reserved ahead for groups that only free, and the step of growth, on a drive of ``total`` bytes."""
     return min(KEPT_BYTES_MAX, max(KEPT_BYTES_MIN, total // 512))
-
-
-class IndexRead:
-    """A snapshot. See :class:`~sos.drive.engine.ReadTxn`."""
-
-    __slots__ = ("_get", "_index", "_last", "_path", "_tables", "_txn", "_word")
-
-    def __init__(self, txn: Any, tables: dict[str, Any], path: str, index: Index, word: int) -> None:
-        self._txn = txn
-        self._index: Index | None = index
-        self._word = word
-        self._get = txn.get
-        self._tables = tables
-        self._path = path
-        self._last: Position | None = None
-
-    @property
-    def last(self) -> Position:
-        if self._last is None:
-            self._last = local.open_last(self.get("local", local.LAST))
-        return self._last
-
-    def get(self, table: str, key: bytes) -> bytes | None:
-        try:
-            value: bytes | None = self._get(key, None, self._tables[table])
-        except lmdb.BadValsizeError:
-            return None  # an empty or overlong key cannot have been stored
-        except lmdb.Error as error:
-            raise DriveFault(f"{self._path}: index read: {error}", path=self._path) from error
-        return value
-
-    def scan(
-        self, table: str, start: bytes, stop: bytes | None, reverse: bool = False
-    ) -> Iterator[tuple[bytes, bytes]]:
-        try:
-            cursor = self._txn.cursor(self._tables[table])
-            yield from _backward(cursor, start, stop) if reverse else _forward(cursor, start, stop)
-        except lmdb.Error as error:
-            raise DriveFault(f"{self._path}: index scan: {error}", path=self._path) from error
-
-    def close(self) -> None:
-        index, self._index = self._index, None
-        if index is not None:
-            self._txn.abort()
-            index.leave(self._word)
-
-    def __del__(self) -> None:
-        # a snapshot that was forgotten must not keep its drive from being closed
-        self.close()
-
-
-def _forward(cursor: Any, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-    if not (cursor.set_range(start) if start else cursor.first()):
-        return
-    if stop is None:
-        yield from cursor.iternext()
-        return
-    for item in cursor.iternext():
-        if item[0] >= stop:
-            return
-        yield item
-
-
-def _backward(cursor: Any, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-    found = cursor.prev() if stop is not None and cursor.set_range(stop) else cursor.last()
-    if not found:
-        return
-    for item in cursor.iterprev():
-        if item[0] < start:
-            return
-        yield item
 
 
 class Index:
@@ -149,7 +77,7 @@ class Index:
         self._unmapping = threading.Lock()
         #: Set once the environment is unmapped.
         self.closed = threading.Event()
-        self._environment = _environment(self._directory, map_bytes, writer, root)
+        self._environment = open_environment(self._directory, map_bytes, writer, root)
         try:
             self._tables: dict[str, Any] = {name: self._table(name) for name in TABLES}
             self._local = self._tables["local"]
@@ -199,7 +127,7 @@ class Index:
         """:raises DriveFault: all reader slots are taken, or the environment is damaged or closed"""
         word = self.enter()
         try:
-            return IndexRead(self._environment.begin(), self._tables, self._path, self, word)
+            return IndexRead(self._environment.begin(), self._tables, self._path, self.leave, word)
         except lmdb.Error as error:
             self.leave(word)
             raise DriveFault(f"{self._path}: index begin: {error}", path=self._path) from error
@@ -402,29 +330,12 @@ class Index:
                 self._fd = -1
             self.closed.set()
 
-
     def _wait_for_drive(self) -> None:
         """Until the drive takes a change, or refuses it. LMDB writes to its lock file when it closes and holds the
         interpreter meanwhile: on a drive that hangs, no thread of this process would run any more.
         """
         with suppress(OSError):
             os.utime(os.path.join(self._directory, layout.INDEX_LOCK))
-
-
-def _environment(directory: str, map_bytes: int, writer: bool, root: str) -> Any:
-    try:
-        return lmdb.open(
-            directory,
-            map_size=map_bytes,
-            readonly=not writer,
-            create=False,
-            max_readers=READERS_MAX,
-            max_dbs=TABLES_MAX,
-            max_spare_txns=1,
-            mode=FILE_MODE,
-        )
-    except lmdb.Error as error:
-        raise DriveFault(f"{root}: index open: {error}", path=root) from error
 
 
 def _plan(group: Group) -> dict[str, dict[bytes, bytes | None]]:
@@ -450,25 +361,3 @@ def _growth(group: Group) -> int:
 
 def _rows_growth(rows: Sequence[Row]) -> int:
     return sum(PAGES_PER_ROW * PAGE_BYTES + len(row.value or b"") for row in rows)
-
-
-def create_index(root: str, map_bytes: int, voting: bool) -> None:
-    """Make an empty index with all tables, durable, closed again.
-
-    :param voting: whether the drive has a vote at once (a new deployment) or not (it joins one)
-    :raises DriveFault: the device failed
-    """
-    directory = os.path.join(root, layout.ROOT, layout.INDEX)
-    try:
-        # lib_version 0: data format 1, which every LMDB 0.9 reads
-        with lmdb.open(
-            directory, map_size=map_bytes, max_dbs=TABLES_MAX, max_readers=READERS_MAX, mode=FILE_MODE, lib_version=0
-        ) as made:
-            tables = {name: made.open_db(name.encode()) for name in TABLES}
-            with made.begin(write=True, db=tables["local"]) as txn:
-                txn.put(local.PROMISED, local.seal_promised(0))
-                txn.put(local.LAST, local.seal_last(Position(0, 0)))
-                txn.put(local.VOTING, local.seal_voting(voting))
-    except lmdb.Error as error:
-        kind = DriveFull if getattr(error, "code", 0) in FULL else DriveFault
-        raise kind(f"{root}: index create: {error}", path=root) from error

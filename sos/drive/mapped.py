@@ -12,10 +12,12 @@ from ..base.touch import UNNOTED, Touch
 from ..domain.errors import DriveFault
 from . import layout
 from .engine import Group, Position, Space
+from .environment import create_index
 from .faults import fault_of
 from .identity import Identity, read_identity, sync_ancestors, sync_directory, write_identity
-from .index import Index, IndexRead, create_index
+from .index import Index
 from .mapping import RESIDENCY
+from .snapshot import IndexRead
 from .volumes import Volumes
 
 MAP_BYTES_MAX = 1 << 40

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 
 from sos.drive.engine import TABLES
 from sos.drive.identity import read_identity
-from sos.drive.index import IndexRead
 from sos.drive.mapped import MappedEngine
+from sos.drive.snapshot import IndexRead
 from sos.meta import keys
 from sos.meta.records import BucketRecord, ExtentRecord
 from sos.meta.rows import open_extent, open_row
