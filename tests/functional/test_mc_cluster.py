@@ -411,9 +411,8 @@ def test_a_restart_replaces_every_worker_and_refuses_nothing(own: Server, own_to
     for thread in threads:
         thread.start()
     try:
-        told = ask(own_tool, "admin", "service", "restart", "sos")
-        # a line for each state that mc saw, where it saw several
-        assert (told[-1] if isinstance(told, list) else told)["status"] == "success"
+        # its exit code alone: two goroutines of mc take the answers from one channel, and only one of them prints
+        own_tool("admin", "service", "restart", "sos")
         until(lambda: not set(own.worker_pids().values()) & set(before.values()), "three other workers")
         until(lambda: len(own.worker_pids()) == 3, "all workers")
     finally:
