@@ -34,10 +34,12 @@ import msgspec
 from ..domain.errors import DriveBehind, DriveFault, StoreError
 from ..drive.engine import TABLES, DriveEngine, Group, Position, ReadTxn, Row
 from ..meta import keys
-from ..meta.records import DataRef, LogEntry, Manifest, PartRecord, UndoRecord
-from ..meta.rows import open_extent, open_object, open_row, seal
+from ..meta.records import DataRef
+from ..meta.rows import open_extent, open_row, seal
+from . import oplog
 from .last_group import read_note
 from .protocol import Report, last_common
+from .refs import inline_refs
 
 #: A gap of at most this many operations is closed in one transaction.
 JOIN_OPERATIONS_MAX = 4096
@@ -50,11 +52,10 @@ HEAL = b"heal"
 COPIED_TABLES = tuple(table for table in TABLES if table not in ("local", "inline"))
 NOWHERE = Position(0, 0)
 
-#: Rebuilds the shard of inline data that drive number ``drive`` should hold, from the other drives.
+#: Opens a snapshot of the drive that is copied from.
 Source = Callable[[], ReadTxn]
-"""Opens a snapshot of the drive that is copied from."""
+#: Rebuilds the shard of inline data that drive number ``drive`` should hold, from the other drives.
 Rebuild = Callable[[DataRef, int], bytes]
-Touched = dict[tuple[str, bytes], None]
 
 
 class Mark(msgspec.Struct, array_like=True, frozen=True):
@@ -93,27 +94,6 @@ def report(engine: DriveEngine, index: int) -> Report:
         txn.close()
 
 
-def log_first(txn: ReadTxn) -> int:
-    """The lowest sequence in the log; one more than the position where it is empty."""
-    for key, _ in txn.scan("oplog", b"", None):
-        return int.from_bytes(key, "big")
-    return txn.last.seq + 1
-
-
-def log_entry(txn: ReadTxn, seq: int) -> LogEntry:
-    key = keys.log_row(seq)
-    value = txn.get("oplog", key)
-    if value is None:
-        raise DriveFault(f"operation {seq} is missing in the log")
-    return open_row(key, value, LogEntry)
-
-
-def log_entries(txn: ReadTxn, after: int, upto: int) -> Iterator[LogEntry]:
-    """Entries with after < sequence <= upto."""
-    for key, value in txn.scan("oplog", keys.log_row(after + 1), keys.log_row(upto + 1)):
-        yield open_row(key, value, LogEntry)
-
-
 def heal_mark(txn: ReadTxn) -> HealMark | None:
     """What a drive says of the shards that it lacks.
 
@@ -149,19 +129,11 @@ def common_position(mine: ReadTxn, source: ReadTxn) -> Position | None:
         return None
     return last_common(
         was,
-        log_first(mine),
+        oplog.first(mine),
         source.last,
-        log_first(source),
-        lambda seq: (log_entry(mine, seq).epoch, log_entry(source, seq).epoch),
+        oplog.first(source),
+        lambda seq: (oplog.entry(mine, seq).epoch, oplog.entry(source, seq).epoch),
     )
-
-
-def touched(txn: ReadTxn, after: int, upto: int) -> Touched:
-    """Keys changed by a stretch of the log."""
-    found: Touched = {}
-    for entry in log_entries(txn, after, upto):
-        found.update(dict.fromkeys(entry.keys))
-    return found
 
 
 def join(target: Target, open_source: Source, frees: bool = False) -> Position:
@@ -177,11 +149,12 @@ def join(target: Target, open_source: Source, frees: bool = False) -> Position:
         if after is None:
             raise DriveBehind("the log is too short", path=target.engine.path)
         was = follows(mine)
-        undone = touched(mine, after.seq, was.seq)
-        changed = undone | touched(source, after.seq, source.last.seq)
+        undone = oplog.touched(mine, after.seq, was.seq)
+        changed = undone | oplog.touched(source, after.seq, source.last.seq)
         rows, own = copy_keys(target, mine, source, changed)
-        rows += _copy_log(source, after.seq, source.last.seq)
-        rows += _drop_log(mine, log_first(source), source.last.seq)
+        rows += oplog.copied(source, after.seq, source.last.seq)
+        # what the source has trimmed, and what it never had
+        rows += oplog.dropped(mine, oplog.first(source), source.last.seq)
         if mine.get("local", SYNCING) is not None:
             own.append(Row("local", SYNCING, None))
         if source.last.seq > after.seq:
@@ -222,7 +195,7 @@ def _begin(target: Target, open_source: Source, whole: bool) -> bool:
         own: list[Row] = []
         if after is not None:
             was = follows(mine)
-            rows, own = copy_keys(target, mine, source, touched(mine, after.seq, was.seq))
+            rows, own = copy_keys(target, mine, source, oplog.touched(mine, after.seq, was.seq))
             rows += [Row("oplog", keys.log_row(seq), None) for seq in range(after.seq + 1, was.seq + 1)]
         own.append(_mark(after or NOWHERE))
         own.append(_lacking_since(target, mine, after.seq if after is not None else 0))
@@ -297,11 +270,11 @@ def _later(target: Target, mine: ReadTxn, source: ReadTxn, since: Position) -> t
     upto = min(since.seq + STEP_OPERATIONS, source.last.seq)
     if upto <= since.seq:
         return since, [], []
-    if log_first(source) > since.seq + 1:
+    if oplog.first(source) > since.seq + 1:
         raise DriveBehind("the log became too short", path=target.engine.path)
-    rows, own = copy_keys(target, mine, source, touched(source, since.seq, upto))
-    rows += _copy_log(source, since.seq, upto)
-    return Position(log_entry(source, upto).epoch, upto), rows, own
+    rows, own = copy_keys(target, mine, source, oplog.touched(source, since.seq, upto))
+    rows += oplog.copied(source, since.seq, upto)
+    return Position(oplog.entry(source, upto).epoch, upto), rows, own
 
 
 def _replay(target: Target, open_source: Source) -> bool:
@@ -320,7 +293,7 @@ def _replay(target: Target, open_source: Source) -> bool:
 # -- rows ------------------------------------------------------------------------------------------
 
 
-def copy_keys(target: Target, mine: ReadTxn, source: ReadTxn, changed: Touched) -> tuple[list[Row], list[Row]]:
+def copy_keys(target: Target, mine: ReadTxn, source: ReadTxn, changed: oplog.Touched) -> tuple[list[Row], list[Row]]:
     """Rows that make ``changed`` equal to the source, and the drive's own inline shards."""
     rows: list[Row] = []
     own: list[Row] = []
@@ -348,53 +321,6 @@ def _own_shards(target: Target, mine: ReadTxn, table: str, values: dict[bytes, b
                 except StoreError:
                     continue  # freed meanwhile, or too few shards now: healing finds what stays missing
     return own
-
-
-def inline_refs(table: str, key: bytes, value: bytes) -> list[DataRef]:
-    """The inline payloads that a row refers to.
-
-    :raises BadRow: the row cannot be read
-    """
-    return [ref for ref in refs_of(table, key, value) if ref.volume == 0]
-
-
-def refs_of(table: str, key: bytes, value: bytes) -> list[DataRef]:
-    """The payloads that a row refers to.
-
-    :raises BadRow: the row cannot be read
-    """
-    return [ref for ref in _refs(table, key, value) if ref is not None]
-
-
-def _refs(table: str, key: bytes, value: bytes) -> list[DataRef | None]:
-    if _holds_object(table, key):
-        return [open_object(key, value).data]
-    if table == "parts":
-        return [open_row(key, value, PartRecord).data]
-    if table == "manifests":
-        return [part.data for part in open_row(key, value, Manifest).parts]
-    if table == "undo" and not keys.is_release(key):
-        return [open_row(key, value, UndoRecord).record.data]
-    return []
-
-
-def _holds_object(table: str, key: bytes) -> bool:
-    """Whether the row is an object's record, not a link to a child range (``sos/meta/keys.py``)."""
-    if table == "current":
-        return key.endswith(keys.END)
-    return table == "versions" and key[-10:-8] == keys.END
-
-
-def _copy_log(source: ReadTxn, after: int, upto: int) -> list[Row]:
-    first, stop = keys.log_row(after + 1), keys.log_row(upto + 1)
-    return [Row("oplog", key, value) for key, value in source.scan("oplog", first, stop)]
-
-
-def _drop_log(mine: ReadTxn, first: int, last: int) -> list[Row]:
-    """Entries that the source has trimmed, and those that it never had."""
-    doomed = [key for key, _ in mine.scan("oplog", b"", keys.log_row(first))]
-    doomed += [key for key, _ in mine.scan("oplog", keys.log_row(last + 1), None)]
-    return [Row("oplog", key, None) for key in doomed]
 
 
 class _snapshots:

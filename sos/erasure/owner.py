@@ -33,7 +33,7 @@ from ..domain.errors import (
 from ..drive.engine import DriveEngine, Position, ReadTxn
 from ..meta.proposals import AnyProposal, Done, Outcome, Refused
 from ..meta.records import DataRef
-from . import catchup, protocol
+from . import catchup, oplog, protocol
 from .committed import Committed
 from .confirmed import Confirmed
 from .doubts import Doubts
@@ -373,7 +373,7 @@ class Owner:
         if request_id in self._unsure:
             return Refused(WriteQuorumLost.__name__)
         for seq in self._committed.find(request_id):
-            entry = catchup.log_entry(txn, seq)
+            entry = oplog.entry(txn, seq)
             if entry.request_id == request_id:
                 outcome = decode_outcome(entry.outcome)
                 return outcome
@@ -392,7 +392,7 @@ class Owner:
             upto = min(upto, self._committed.first - 1)  # C2
         if upto < first or not pending.operations:
             return
-        young = catchup.log_entry(txn, upto).at_ns > self._clock() - limits.log_age_ns
+        young = oplog.entry(txn, upto).at_ns > self._clock() - limits.log_age_ns
         if not young or self.last.seq - first > most:
             pending.trimmed = range(first, upto + 1)
 

@@ -12,7 +12,7 @@ from ..drive.engine import DriveEngine, Group, Position, ReadTxn, Row
 from ..meta import keys
 from ..meta.records import LogEntry
 from ..meta.rows import open_row, seal
-from . import catchup, protocol
+from . import catchup, oplog, protocol
 from .catchup import Rebuild, Target
 from .member import Member, ask
 from .protocol import LastGroup, Report
@@ -112,7 +112,7 @@ class Recovery:
     def _read_tail(self, engine: DriveEngine) -> Recovered:
         txn = engine.begin_read()
         try:
-            return Recovered(self.epoch, txn.last, catchup.log_first(txn), self._committed(txn))
+            return Recovered(self.epoch, txn.last, oplog.first(txn), self._committed(txn))
         finally:
             txn.close()
 
@@ -239,7 +239,7 @@ def _inline_of(engine: DriveEngine, group: LastGroup) -> dict[bytes, frozenset[b
     txn = engine.begin_read()
     try:
         found = {}
-        for entry in catchup.log_entries(txn, group.before.seq, group.last.seq):
+        for entry in oplog.entries(txn, group.before.seq, group.last.seq):
             touched = [key for table, key in entry.keys if table == "inline"]
             found[entry.request_id] = frozenset(key for key in touched if txn.get("inline", key) is not None)
         return found

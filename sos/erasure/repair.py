@@ -13,12 +13,13 @@ from ..drive.engine import DriveEngine, ReadTxn, Row
 from ..meta import keys
 from ..meta.records import DataRef
 from ..meta.rows import open_extent
-from . import catchup
+from . import catchup, oplog
 from .catchup import HealMark
 from .digest import BadShard, shard_key
 from .extent import read_footer
 from .geometry import Geometry, shard_of
 from .reader import rebuild_extent, rebuild_inline
+from .refs import refs_of
 from .view import SetSnapshot, SetView
 
 TABLES = ("current", "versions", "manifests", "parts")
@@ -84,7 +85,7 @@ class Repair:
     def _covered(self, mark: HealMark) -> Iterator[list[Want]]:
         self.seq = mark.seq
         with self._snapshot() as snapshot:
-            whole = mark.blank or catchup.log_first(snapshot) > mark.seq + 1
+            whole = mark.blank or oplog.first(snapshot) > mark.seq + 1
             began = snapshot.seq
         if whole:
             # a row that moves between the tables meanwhile is in the log after this
@@ -100,7 +101,7 @@ class Repair:
             with self._snapshot() as snapshot:
                 rows = list(islice(snapshot.scan(table, start, None), STEP_ROWS))
             start = rows[-1][0] + b"\0" if len(rows) == STEP_ROWS else None
-            yield [Want(table, key, catchup.refs_of(table, key, value)) for key, value in rows]
+            yield [Want(table, key, refs_of(table, key, value)) for key, value in rows]
 
     def _touched(self) -> list[Want] | None:
         """What the next operations of the log touched, as it is now; None at the log's end."""
@@ -108,13 +109,13 @@ class Repair:
             upto = min(self.seq + STEP_OPERATIONS, snapshot.seq)
             if upto == self.seq:
                 return None
-            found = catchup.touched(snapshot, self.seq, upto)
+            found = oplog.touched(snapshot, self.seq, upto)
             self.seq = upto
             return [self._want(snapshot, table, key) for table, key in found if table in TABLES]
 
     def _want(self, snapshot: SetSnapshot, table: str, key: bytes) -> Want:
         value = snapshot.get(table, key)
-        return Want(table, key, [] if value is None else catchup.refs_of(table, key, value))
+        return Want(table, key, [] if value is None else refs_of(table, key, value))
 
     # -- repairs --------------------------------------------------------------------------------------
 
@@ -171,4 +172,4 @@ class Repair:
 def refers(txn: ReadTxn, want: Want, data_id: bytes) -> bool:
     """Whether a row, as it is now, refers to a payload."""
     value = txn.get(want.table, want.row)
-    return value is not None and any(ref.data_id == data_id for ref in catchup.refs_of(want.table, want.row, value))
+    return value is not None and any(ref.data_id == data_id for ref in refs_of(want.table, want.row, value))

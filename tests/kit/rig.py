@@ -11,10 +11,11 @@ from pathlib import Path
 
 from sos.drive.identity import read_identity
 from sos.drive.mapped import MappedEngine
-from sos.erasure.catchup import heal_mark, refs_of
+from sos.erasure.catchup import heal_mark
 from sos.erasure.digest import open_inline, shard_key
 from sos.erasure.geometry import Geometry, inline_length, shard_of
 from sos.erasure.reader import ExtentReader
+from sos.erasure.refs import refs_of
 from sos.erasure.repair import TABLES
 from sos.meta.records import DataRef
 
