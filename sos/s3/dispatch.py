@@ -32,7 +32,8 @@ from .auth.query import parse_query
 from .auth.sigv2 import check_selectors
 from .call import Authorise, Call, Services, Settings, signed_only
 from .circumstances import Circumstances
-from .errors import Code, Failure, Place, Refusal, describe, render, render_json
+from .codes import Code
+from .errors import Failure, Place, Refusal, describe, render, render_json
 from .health import Health
 from .limits import check_headers
 from .operations import OPERATIONS, Operation

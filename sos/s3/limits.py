@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..domain.errors import KmsNotConfigured
 from ..http.message import Headers
-from .errors import Code, Refusal
+from .codes import Code
+from .errors import Refusal
 
 INTERNAL = ("x-minio-internal-", "x-amz-meta-x-minio-internal-")
 """Names that only the server itself may use. ``x-minio-source-*`` and ``x-minio-replication-*`` are never read."""

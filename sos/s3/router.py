@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ..domain.errors import MethodNotAllowed
 from ..http.message import Headers
 from .auth.query import decode_key, split_path
-from .errors import Code, Refusal
+from .codes import Code
+from .errors import Refusal
 from .operations import OPERATIONS, Level, Operation
 
 PARAMETERS = {("GET", "partNumber"), ("HEAD", "partNumber"), ("GET", "id")}

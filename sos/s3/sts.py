@@ -24,7 +24,8 @@ from .auth.errors import SignatureDoesNotMatch
 from .auth.identity import Identity, Scheme
 from .call import Call
 from .circumstances import Circumstances
-from .errors import Code, Refusal
+from .codes import Code
+from .errors import Refusal
 from .patience import patiently
 from .sts_documents import Elements, described, granted, refusal
 

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 from ..domain.errors import InvalidArgument, InvalidRequest, InvalidStorageClass
 from ..http.message import Headers
 from ..meta.records import Kind, ObjectRecord
-from .errors import Code, Refusal
+from .codes import Code
+from .errors import Refusal
 
 METADATA_BYTES_MAX = 2048
 TAGS_MAX = 10

@@ -8,7 +8,8 @@ import sos.s3.dispatch  # noqa: F401 - defines every class of refusals
 from sos.domain import errors as domain
 from sos.domain.errors import StoreError
 from sos.s3.auth.errors import AuthError
-from sos.s3.errors import CODES, KINDS, Code, Failure, Place, Refusal, describe, render
+from sos.s3.codes import Code
+from sos.s3.errors import CODES, KINDS, Failure, Place, Refusal, describe, render
 
 PLACE = Place("GET", "/bucket/key", "bucket", "key", "0" * 16, "node")
 HEAD = Place("HEAD", "/bucket/key", "bucket", "key", "0" * 16, "node")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sos.s3.errors import Code, Refusal
+from sos.s3.codes import Code
+from sos.s3.errors import Refusal
 from sos.s3.xml.requests import parse_complete, parse_create_bucket, parse_delete, parse_tagging
 
 

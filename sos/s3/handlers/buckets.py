@@ -9,7 +9,8 @@ from ...http.message import Reply
 from ...meta.records import BucketRecord
 from ...services.access import owner_of
 from ..call import Call
-from ..errors import Code, Refusal
+from ..codes import Code
+from ..errors import Refusal
 from ..identifiers import read_token, show_token
 from ..template import refuse_acl
 from ..xml import documents

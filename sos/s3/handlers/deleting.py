@@ -13,9 +13,10 @@ from ...http.message import Reply
 from ...meta.proposals import Done
 from ...services.access import POLICY
 from ..call import Call
+from ..codes import Code
 from ..conditions import delete_conditions, read_date, read_tags
 from ..describe import version_headers
-from ..errors import Code, Refusal, describe
+from ..errors import Refusal, describe
 from ..identifiers import read_version, show_version
 from ..xml import documents
 from ..xml.requests import ObjectIdentifier, parse_delete

@@ -10,9 +10,10 @@ from ...domain.errors import InvalidPartOrder, InvalidRequest
 from ...http.message import Headers, Reply
 from ...services.types import PartsPage, UploadsPage
 from ..call import Call
+from ..codes import Code
 from ..conditions import read_conditions
 from ..describe import checksum_headers, version_headers
-from ..errors import Code, Refusal
+from ..errors import Refusal
 from ..identifiers import read_upload
 from ..late import reply_in_time
 from ..numbers import PARTS_MAX, read_count, read_part_number, read_size

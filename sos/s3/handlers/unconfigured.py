@@ -7,7 +7,8 @@ from ...domain.errors import InvalidRequest, NoSuchConfiguration
 from ...http.message import Reply
 from ...services.access import owner_of
 from ..call import Call
-from ..errors import Code, Refusal
+from ..codes import Code
+from ..errors import Refusal
 from ..template import refuse_acl
 from ..xml.documents import root
 from ..xml.text import XML

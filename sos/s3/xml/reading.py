@@ -18,7 +18,8 @@ from xml.parsers import expat
 import msgspec
 from msgspec import inspect
 
-from ..errors import Code, Refusal
+from ..codes import Code
+from ..errors import Refusal
 
 Document = TypeVar("Document", bound=msgspec.Struct)
 
