@@ -29,12 +29,19 @@ Work = Callable[[], tuple[bytes, Sequence[int]]]
 _FDS, _DONE, _FAILED = b"f", b"d", b"x"
 
 
-def in_child(work: Work, patience_s: float, expected: tuple[type[Exception], ...]) -> tuple[bytes, list[int]]:
+def in_child(
+    work: Work,
+    patience_s: float,
+    expected: tuple[type[Exception], ...],
+    meanwhile: Callable[[], None] | None = None,
+) -> tuple[bytes, list[int]]:
     """What ``work`` returns in a child process: bytes and open descriptors.
 
     The end of the child is not waited for long: a thread of it may hang on a drive for ever.
 
+    :param patience_s: how long the child may take, once ``meanwhile`` has returned
     :param expected: errors whose text is meant for the operator
+    :param meanwhile: done here while the child works
     :raises BootFailed: ``work`` raised, died or took too long
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -43,8 +50,12 @@ def in_child(work: Work, patience_s: float, expected: tuple[type[Exception], ...
     try:
         child = spawn(lambda: _work(work, theirs, memory, expected))
         theirs.close()
-        verdict = _receive(ours, fds, patience_s)
-        child.end(DEATH_S)
+        try:
+            if meanwhile is not None:
+                meanwhile()
+            verdict = _receive(ours, fds, patience_s)
+        finally:
+            child.end(DEATH_S)
         text = os.pread(memory, os.fstat(memory).st_size, 0)
     finally:
         ours.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -43,15 +43,19 @@ class Prepared:
         return f"Prepared({self.formation!r})"
 
 
-def prepare(layout: Layout, user: str, password: str) -> tuple[Prepared, dict[str, int]]:
+def prepare(
+    layout: Layout, user: str, password: str, meanwhile: Callable[[], None] | None = None
+) -> tuple[Prepared, dict[str, int]]:
     """The drives of a layout, and the descriptors that hold their locks, by path.
 
     :param user: of the root credentials
+    :param meanwhile: done in this process while a child works on the drives
 
     :raises BootFailed: with the reason for the operator
     """
     pools = [[[os.path.abspath(path) for path in one] for one in pool.sets] for pool in layout.pools]
-    text, locks = in_child(lambda: _prepare(pools, user, password), BOOT_PATIENCE_S, (FormationRefused, DriveLocked))
+    expected = (FormationRefused, DriveLocked)
+    text, locks = in_child(lambda: _prepare(pools, user, password), BOOT_PATIENCE_S, expected, meanwhile)
     prepared = msgspec.msgpack.decode(text, type=Prepared)
     return prepared, dict(zip(prepared.locked, locks, strict=True))
 

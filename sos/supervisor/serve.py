@@ -34,8 +34,8 @@ from .suspects import Suspects
 
 log = logging.getLogger("sos.supervisor")
 
-#: The largest modules of a worker; importing them imports nearly everything else.
-PRELOADED = ("uvloop", "sos.http.connection", "sos.s3.dispatch", "sos.erasure.owner", "sos.erasure.set", "sos.drive.mapped")
+#: All that a worker imports but Sanic.
+PRELOADED = ("uvloop", "sos.worker.wiring")
 
 
 def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = main) -> int:
@@ -46,7 +46,6 @@ def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = 
     """
     settings = loaded.settings
     logs.setup(settings, "supervisor")
-    _preload()
     drives = layout(settings.volumes, settings.set_drive_count)
     classes = [
         parities(pool.set_size, settings.storage_class_standard, settings.storage_class_rrs) for pool in drives.pools
@@ -60,7 +59,7 @@ def serve(loaded: Loaded, load: Callable[[], Loaded], worker_main: WorkerMain = 
     # before the drives are formed: a server that cannot listen must not have formatted anything
     api = listen(address, workers)
     try:
-        prepared, locks = prepare(drives, settings.root_user, settings.root_password)
+        prepared, locks = prepare(drives, settings.root_user, settings.root_password, _preload)
     except BootFailed as error:
         log.critical("%s", error)
         return 1
@@ -122,7 +121,7 @@ def _warnings(drives: Layout, classes: Sequence[Parities], prepared: Prepared) -
 
 def _preload() -> None:
     """Import before the fork what workers share, so that a new one is up sooner and costs less memory: no thread, no loop
-    and no drive comes with it. Sanic stays out of this process.
+    and no drive comes with it. Sanic stays out of this process. Done while the drives are looked at.
     """
     # imports make much and drop little: looking for garbage meanwhile takes a sixth of the time
     gc.disable()

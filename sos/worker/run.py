@@ -34,7 +34,7 @@ Tell = Callable[[bytes], None]
 
 def main(context: WorkerContext, tell: Tell) -> int:
     """The worker of the product."""
-    # after the fork: what is imported here starts threads and loops
+    # here and not above: whoever needs the life cycle alone is spared nearly everything there is
     from .wiring import start
 
     return run(context, tell, start)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from ..admin.api import AdminApi
 from ..admin.call import Services as AdminServices
 from ..admin.observing import Inside
 from ..admin.scrape.api import Metrics
+from ..base.later import Later
 from ..base.pages import FROZEN, Pages
 from ..config.load import variables
 from ..drive.formation import Formation
 from ..http.forwarded import Proxies
 from ..http.limits import Limits
 from ..http.reply_head import server_headers
-from ..http.sanic_app import Server, make_app, serve
 from ..mesh.client import MeshClient
 from ..mesh.server import MeshServer, Topic
 from ..meta.proposals import AnyProposal
@@ -82,6 +84,12 @@ from .submit import (
 )
 from .tls import Certificates, client_context, has_certificates
 
+if TYPE_CHECKING:
+    from ..http import sanic_app
+else:
+    # this module is imported by the supervisor too, Sanic by workers only
+    sanic_app = Later("sos.http.sanic_app")
+
 log = logging.getLogger("sos.worker")
 
 #: Threads that receive, hash, encode and write uploads; they wait for the disk more than they compute.
@@ -109,7 +117,7 @@ class Worker:
         self.fleet = Fleet(self.peers, context.slot)
         rules = Rules(self._prepare, self._decide, self._bucket_of)
         self.sets = Sets(context, self.put_pool, self.peers, rules, self._tell_fault)
-        self.servers: list[Server] = []
+        self.servers: list[sanic_app.Server] = []
         directory = self.settings.certs_dir
         self.certificates = Certificates(directory) if has_certificates(directory) else None
         self._build_services()
@@ -297,14 +305,17 @@ class Worker:
 
     async def start(self) -> None:
         """Take over the owned sets, then serve."""
-        await asyncio.gather(*(owner.start() for owner in self.sets.owners.values()))
+        loop = asyncio.get_running_loop()
+        # Sanic is loaded while the owners wait for their drives
+        shell = loop.run_in_executor(self.back_pool, importlib.import_module, "sos.http.sanic_app")
+        await asyncio.gather(shell, *(owner.start() for owner in self.sets.owners.values()))
         await self.mesh.start(self.context.mesh_socket)
         await self.jobs.start()
         await self.identity.start()
         self.configuration.look()
         self._ask_clients()
         for sock in self.context.api_sockets:
-            app = make_app(
+            app = sanic_app.make_app(
                 self.dispatcher.handle,
                 self.put_pool,
                 self.get_pool,
@@ -312,7 +323,7 @@ class Worker:
                 self._limits(),
                 proxies=Proxies(self.settings.trusted_proxies),
             )
-            self.servers.append(await serve(app, sock, self.certificates.context if self.certificates else None))
+            self.servers.append(await sanic_app.serve(app, sock, self.certificates.context if self.certificates else None))
         self.trimmer.start()
 
     def _limits(self) -> Limits:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sos.base.pages import Pages
@@ -252,3 +253,21 @@ def test_a_drive_that_hangs_does_not_make_the_others_look_bad(tmp_path: Path) ->
             (path / ".sos/format.json").write_bytes(bytes(65_536))
     os.mkfifo(paths[0] / ".sos/format.json")  # opening it waits for somebody who writes
     assert bad_drives([str(path) for path in paths]) == [0]
+
+
+def test_other_work_goes_on_while_the_boot_child_works() -> None:
+    read, write = os.pipe()
+
+    def waits() -> tuple[bytes, list[int]]:
+        return os.read(read, 9), []
+
+    # the child ends only after what is done meanwhile
+    text, _ = in_child(waits, 10, (), lambda: os.write(write, b"meanwhile") and None)
+    assert text == b"meanwhile"
+
+    children = psutil.Process().children()
+    with pytest.raises(ZeroDivisionError):
+        in_child(waits, 10, (), lambda: 1 // 0 and None)
+    assert psutil.Process().children() == children
+    os.close(read)
+    os.close(write)
