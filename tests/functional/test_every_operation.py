@@ -37,7 +37,7 @@ NOT_VALID = (403, "InvalidAccessKeyId")
 class Case:
     """One request, and the actions that it takes to be allowed.
 
-    :param actions: one of them suffices
+    :param actions: one of them suffices; the first is tried
     :param needs: actions that are needed beside it
     """
 
@@ -104,7 +104,10 @@ def _admin_cases() -> Iterator[Case]:
         path = re.sub(r"\{.*?\}", "absent", path)
         query = {name: BUCKET if name == "bucket" else "absent" for name in row.query} | ADMIN_QUERY.get(row.name, {})
         body = b"{" if row.method in ("PUT", "POST", "DELETE") else b""
-        yield Case(f"{row.name} {row.method} {row.path}", row.method, path, query, {}, body, row.actions)
+        for action in row.actions:
+            name = f"{row.name} {row.method} {row.path}" + (f" {action}" if action != row.actions[0] else "")
+            others = (other for other in row.actions if other != action)
+            yield Case(name, row.method, path, query, {}, body, (action, *others))
 
 
 CASES = [*_s3_cases(), *_admin_cases()]
