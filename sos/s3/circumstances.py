@@ -105,7 +105,7 @@ def _payload(self: Circumstances) -> Found:
 
 
 def _request_tags(self: Circumstances) -> dict[str, str]:
-    return dict(parse_qsl(self.request.headers.get("x-amz-tagging"), keep_blank_values=True, max_num_fields=100))
+    return dict(parse_qsl(self.request.headers.get("x-amz-tagging"), keep_blank_values=True))
 
 
 def _remaining(self: Circumstances) -> Found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from email.charset import Charset
 from urllib.parse import urlencode
 
 from ..domain.errors import InvalidArgument, InvalidRequest
@@ -12,6 +14,8 @@ from .identifiers import show_version
 from .xml.text import http_time
 
 Fields = list[tuple[str, str]]
+
+_WORDS = Charset("utf-8")
 
 OVERRIDES = {
     "response-cache-control": "cache-control",
@@ -36,6 +40,16 @@ def version_headers(bucket: BucketRecord, version_id: bytes) -> Fields:
     return [("x-amz-version-id", show_version(version_id))] if bucket.versioning else []
 
 
+def mail_safe(value: str) -> str:
+    """A metadata value as a header: in the form of RFC 2047 where it holds more than printable ASCII, as S3 returns it
+    ("Working with object metadata"). Values are stored as they came, one character a byte."""
+    if value.isascii() and value.isprintable():
+        return value
+    with suppress(UnicodeError):  # no UTF-8: what it holds are characters of ISO 8859-1
+        value = value.encode("latin-1").decode()
+    return _WORDS.header_encode(value)
+
+
 def describe(record: ObjectRecord, bucket: BucketRecord) -> Fields:
     """The headers that every read of an object carries."""
     headers = [
@@ -46,7 +60,7 @@ def describe(record: ObjectRecord, bucket: BucketRecord) -> Fields:
     if record.headers:
         headers.extend(record.headers.items())
     if record.metadata:
-        headers.extend([("x-amz-meta-" + name, value) for name, value in record.metadata.items()])
+        headers.extend([("x-amz-meta-" + name, mail_safe(value)) for name, value in record.metadata.items()])
     if bucket.versioning:
         headers.append(("x-amz-version-id", show_version(record.version_id)))
     if record.storage_class != "STANDARD":

@@ -106,9 +106,9 @@ def read_tags(text: str) -> dict[str, str]:
     if not text:
         return {}
     try:
-        pairs = parse_qsl(
-            text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=TAGS_MAX * 5
-        )
+        text.encode("ascii")
+        # a tag may stand without "=", then its value is empty: policies see it so too
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=TAGS_MAX * 5)
     except ValueError as error:
         raise InvalidArgument(
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query "
