@@ -41,6 +41,12 @@ def matches(tags: tuple[str, ...], etag: str) -> bool:
     return any(tag == "*" or tag.removeprefix("W/") == etag for tag in tags)
 
 
+def matches_strongly(tags: tuple[str, ...], etag: str) -> bool:
+    """The same for If-Match, where a weak tag equals nothing (RFC 9110 §13.1.1): who made it weak, a proxy that
+    compresses, may give the same one to other bytes."""
+    return any(tag in ("*", etag) for tag in tags)
+
+
 def check_read(conditions: Conditions, etag: str, mtime_ns: int) -> None:
     """Decide a conditional read in the order of RFC 9110 §13.2.2.
 
@@ -49,7 +55,7 @@ def check_read(conditions: Conditions, etag: str, mtime_ns: int) -> None:
     """
     mtime_s = mtime_ns // NS_PER_S
     if conditions.if_match is not None:
-        if not matches(conditions.if_match, etag):
+        if not matches_strongly(conditions.if_match, etag):
             raise PreconditionFailed()
     elif conditions.if_unmodified_since is not None and mtime_s > conditions.if_unmodified_since // NS_PER_S:
         raise PreconditionFailed()
@@ -71,7 +77,7 @@ def check_write(conditions: Conditions, current: tuple[str, int, int] | None) ->
     if conditions.if_match is not None:
         if current is None:
             raise NoSuchKey()
-        if not matches(conditions.if_match, current[0]):
+        if not matches_strongly(conditions.if_match, current[0]):
             raise PreconditionFailed()
     if current is None:
         return

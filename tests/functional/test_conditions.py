@@ -27,6 +27,7 @@ READS: list[tuple[dict[str, Any], int, str]] = [
     ({"IfMatch": f"{OTHER}, {GOOD}"}, 200, ""),
     ({"IfMatch": GOOD.strip('"')}, 200, ""),
     ({"IfMatch": OTHER}, 412, "PreconditionFailed"),
+    ({"IfMatch": f"W/{GOOD}"}, 412, "PreconditionFailed"),
     ({"IfNoneMatch": OTHER}, 200, ""),
     ({"IfNoneMatch": GOOD}, 304, "NotModified"),
     ({"IfNoneMatch": f"W/{GOOD}"}, 304, "NotModified"),
@@ -68,6 +69,7 @@ WRITES = [
     ({"IfMatch": GOOD}, 200, ""),
     ({"IfMatch": "*"}, 200, ""),
     ({"IfMatch": OTHER}, 412, "PreconditionFailed"),
+    ({"IfMatch": f"W/{GOOD}"}, 412, "PreconditionFailed"),
 ]
 
 
