@@ -167,3 +167,18 @@ def test_a_mismatched_part_is_not_kept(s3: Any, wire: Client, shared: str) -> No
     for headers in ({"content-md5": "A" * 22 + "=="}, {"x-amz-checksum-crc32": "AAAAAA=="}):
         assert wire.request("PUT", f"/{shared}/mis", query, b"part", headers).status == 400
     assert "Parts" not in s3.list_parts(Bucket=shared, Key="mis", UploadId=made)
+
+
+def test_a_checksum_that_the_upload_does_not_have_is_refused(s3: Any, wire: Client, shared: str) -> None:
+    """What a client wants compared with the whole object is compared or refused, never ignored."""
+    for algorithm in ("CRC32", ""):
+        named = {"ChecksumAlgorithm": algorithm} if algorithm else {}
+        made = s3.create_multipart_upload(Bucket=shared, Key="alien", **named)["UploadId"]
+        call = {"Bucket": shared, "Key": "alien", "UploadId": made}
+        etag = wire.request("PUT", f"/{shared}/alien", {"uploadId": made, "partNumber": "1"}, b"part").etag
+        parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+        for wrong in (text("SHA256", b"part"), text("SHA256", b"other")):
+            answer = refusal(s3.complete_multipart_upload, **call, MultipartUpload=parts, ChecksumSHA256=wrong)
+            assert answer == (400, "InvalidRequest")
+        assert refusal(s3.head_object, Bucket=shared, Key="alien")[0] == 404
+        s3.abort_multipart_upload(**call)

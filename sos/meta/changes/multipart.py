@@ -191,7 +191,8 @@ def _match(part: PartRecord | None, number: int, etag: str, given: dict[str, str
 def assemble(upload: UploadRecord, proposal: CompleteUpload, parts: list[PartRecord]) -> ObjectRecord:
     """The object's record, but for its place among the versions.
 
-    :raises InvalidRequest: not the announced size
+    :raises InvalidRequest: not the announced size, or a checksum by an algorithm that is not the upload's, which nothing
+        here could tell to be right
     :raises ChecksumMismatch: not the announced checksum
     :raises InvalidPart: a part lacks the upload's checksum
     """
@@ -200,7 +201,9 @@ def assemble(upload: UploadRecord, proposal: CompleteUpload, parts: list[PartRec
         raise InvalidRequest("The provided 'x-amz-mp-object-size' header does not match what was computed.")
     sums = whole_checksums(upload, parts)
     for algorithm, value in proposal.checksums.items():
-        if algorithm in sums and value not in (sums[algorithm], sums[algorithm].partition("-")[0]):
+        if algorithm not in sums:
+            raise InvalidRequest(f"The upload was not created using a {algorithm.lower()} checksum.")
+        if value not in (sums[algorithm], sums[algorithm].partition("-")[0]):
             raise ChecksumMismatch(algorithm=algorithm, expected=value, computed=sums[algorithm])
     return msgspec.structs.replace(
         upload.template,
