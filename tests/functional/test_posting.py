@@ -129,6 +129,7 @@ def test_forms_against_their_policy(
         settings = {"conditions": json.loads(text)}
     reply = post(server, shared, form(signed(shared, [("key", "refused")], **settings), b"12345"))
     assert (reply.status, reply.code) == (status, code), reply.body
+    assert (b"Policy Condition failed: [eq, $key, else]" in reply.body) is (what == "other key")
     assert s3.list_objects_v2(Bucket=shared, Prefix="refused")["KeyCount"] == 0
 
 

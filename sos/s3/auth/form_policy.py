@@ -226,7 +226,6 @@ def _check(condition: list[Any], fields: dict[str, str]) -> str:
         raise InvalidPolicyDocument("A condition of the policy is malformed.")
     name = field[1:].lower()
     if not holds(name, fields.get(name, ""), wanted):
-        raise PolicyRefused(
-            f'Invalid according to Policy: Policy Condition failed: ["{operator}", "{field}", "{wanted}"]'
-        )
+        # worded as by MinIO, without quotes: clients look for it in the XML as it stands
+        raise PolicyRefused(f"Invalid according to Policy: Policy Condition failed: [{operator}, {field}, {wanted}]")
     return name
