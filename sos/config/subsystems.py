@@ -48,6 +48,7 @@ class Subsystem:
 
     :param many: it has targets besides the default one
     :param essential: key without which a target is not in use, empty for none
+    :param legacy: taken, and shown where it is asked for or set, but not in lists
     """
 
     name: str
@@ -55,6 +56,7 @@ class Subsystem:
     keys: tuple[Key, ...]
     many: bool = False
     essential: str = ""
+    legacy: bool = False
 
     def key(self, name: str) -> Key | None:
         return next((key for key in self.keys if key.name == name), None)
@@ -78,6 +80,12 @@ class Subsystem:
 _COMMENT = Key(COMMENT, "optionally add a comment to this setting", "sentence")
 _ENABLE = Key(ENABLE, "", "on|off", helped=False)
 
+_REGION = Subsystem(
+    "region",
+    "label the location of the server, where 'site region' does not",
+    (Key("name", 'name of the location of the server e.g. "us-west-rack2"', setting="region"), _COMMENT),
+    legacy=True,
+)
 _SITE = Subsystem(
     "site",
     "label the server and its location",
@@ -249,9 +257,9 @@ _PLUGIN = Subsystem(
 )
 
 SUBSYSTEMS: dict[str, Subsystem] = {
-    one.name: one for one in (_SITE, _API, _DRIVE, _STORAGE_CLASS, _OPENID, _LDAP, _TLS, _PLUGIN)
+    one.name: one for one in (_REGION, _SITE, _API, _DRIVE, _STORAGE_CLASS, _OPENID, _LDAP, _TLS, _PLUGIN)
 }
-"""By name, in the order in which they are shown."""
+"""By name, in the order in which they are shown. Of two that mirror one setting the later counts where both are set."""
 
 
 def places_of(variable: str) -> tuple[str, str, str] | None:

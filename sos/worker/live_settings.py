@@ -17,7 +17,7 @@ from ..services.identity.directory import Directory
 
 log = logging.getLogger("sos.worker.settings")
 
-WATCHED = ("site", "api", "drive", "storage_class")
+WATCHED = ("region", "site", "api", "drive", "storage_class")
 
 
 class LiveSettings:

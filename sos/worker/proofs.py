@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..config.settings import Settings
-from ..config.subsystems import DEFAULT_TARGET
 from ..services.configuration import Configuration
 from ..services.identity import certificates, openid_settings, plugin
 from ..services.identity.identity import Identity
@@ -20,7 +19,7 @@ def make_sts(identity: Identity, configuration: Configuration, settings: Callabl
     """The service of temporary credentials, with the checks of what configures it."""
 
     def region() -> str:
-        return configuration.targets("site")[DEFAULT_TARGET].get("region", "")
+        return configuration.settings().region
 
     outbound = Outbound(lambda: client_context(settings().certs_dir))
     clock = identity.realm.clock

@@ -351,7 +351,7 @@ def test_an_import_replaces_everything(workers: Workers) -> None:
     assert workers.other.targets("site")["_"]["region"] == ""
     assert list(workers.other.targets("identity_openid")) == ["_"]
     assert workers.other.targets("api")["_"]["requests_max"] == "5"
-    refused(workers, NoSuchSetting, workers.one.set("site region=eu-1\nnonsense a=b", whole=True))
+    refused(workers, InvalidSetting, workers.one.set("site region=eu-1\nnonsense a=b", whole=True))
 
 
 def test_there_are_not_too_many_targets(workers: Workers) -> None:

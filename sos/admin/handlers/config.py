@@ -69,12 +69,13 @@ async def export_config(call: Call) -> Reply:
         _shown(configuration, subsystem, target, secrets=True, off=True)
         for name, subsystem in SUBSYSTEMS.items()
         for target in configuration.targets(name)
+        if not subsystem.legacy or configuration.is_stored(name, target)
     )
     return await call.sealed(text.encode())
 
 
 async def import_config(call: Call) -> Reply:
-    """What an export wrote; what it does not name goes."""
+    """What an export wrote, here or of MinIO; what it does not name goes."""
     await call.services.configuration.set(await text_of(call), whole=True)
     return applied()
 
@@ -120,7 +121,7 @@ async def help_config_kv(call: Call) -> Reply:
     """madmin ``Help``. Clients refuse members that they do not know."""
     name, key, variables = call.get("subSys").partition(":")[0], call.get("key"), "env" in call.query
     if not name:
-        entries = [_help(one.name, one.help, "", optional=True, many=one.many) for one in SUBSYSTEMS.values()]
+        entries = [_help(one.name, one.help, "", optional=True, many=one.many) for one in SUBSYSTEMS.values() if not one.legacy]
         return plain({"subSys": "", "description": "", "multipleTargets": False, "keysHelp": entries})
     subsystem = subsystem_of(name)
     keys = [one for one in subsystem.keys if one.helped and key in ("", one.name)]

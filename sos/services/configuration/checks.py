@@ -62,11 +62,12 @@ def check_forms(subsystem: Subsystem, values: Mapping[str, str]) -> None:
             except ConfigError as error:
                 raise SettingRefused(str(error)[:TEXT_CHARS_MAX]) from None
     if subsystem.name == "site":
-        _check_site(values)
+        _check_site(values.get("name", ""), values.get("region", ""))
+    elif subsystem.name == "region":
+        _check_site("", values.get("name", ""))
 
 
-def _check_site(values: Mapping[str, str]) -> None:
-    region, name = values.get("region", ""), values.get("name", "")
+def _check_site(name: str, region: str) -> None:
     if region and not _REGION.fullmatch(region):
         raise SettingRefused(
             f"region '{region[:64]}' is invalid, expected simple characters such as [us-east-1, myregion...]"

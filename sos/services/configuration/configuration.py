@@ -31,6 +31,7 @@ from . import documents, lines
 from .checks import Check, Checks, Rule, check_complete, in_use
 from .layers import Layers, Place, Values
 from .lines import Line
+from .migrating import read_import
 
 log = logging.getLogger("sos.configuration")
 
@@ -231,7 +232,7 @@ class Configuration:
         :return: the subsystems it names
         :raises NoSuchSetting, InvalidSetting, SettingRefused, Busy:
         """
-        assigned = lines.read_assignments(text)
+        assigned = read_import(text) if whole else lines.read_assignments(text)
         if not assigned and not whole:
             raise InvalidSetting("input arguments cannot be empty")
 
@@ -346,7 +347,7 @@ class Configuration:
         if document is None:
             raise SettingNotFound("config file not found")
         _, text = documents.open_history(self._realm.keyring.secrets, restore_id, document)
-        assigned = lines.read_assignments(text)
+        assigned = read_import(text)  # it may have been one
 
         def edit(stored: dict[Place, Values]) -> None:
             for line in assigned:

@@ -66,26 +66,28 @@ def check_target(target: str) -> str:
     return target
 
 
-def _lines(text: str) -> Iterable[str]:
+def content(text: str) -> Iterable[str]:
+    """The lines that say something."""
     return (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
 
 
 def read_assignments(text: str) -> list[Line]:
-    """The lines of a set, an import or a restore. :raises NoSuchSetting, InvalidSetting:"""
-    return [_assignment(line) for line in _lines(text)]
+    """The lines of a set. :raises NoSuchSetting, InvalidSetting:"""
+    return [read_assignment(line) for line in content(text)]
 
 
 def read_removals(text: str) -> list[Line]:
     """The lines of a reset: a target, and keys of it or none for all. :raises NoSuchSetting, InvalidSetting:"""
     removals = []
-    for line in _lines(text):
+    for line in content(text):
         word, _, rest = line.strip().partition(" ")
         subsystem, target = place_of(word)
         removals.append(Line(subsystem, target, {}, tuple(rest.split())))
     return removals
 
 
-def _assignment(line: str) -> Line:
+def read_assignment(line: str) -> Line:
+    """One of them. :raises NoSuchSetting, InvalidSetting:"""
     word, blank, rest = line.strip().partition(" ")
     subsystem, target = place_of(word)
     if not blank:
@@ -96,9 +98,13 @@ def _assignment(line: str) -> Line:
     return Line(subsystem, target, values)
 
 
-def read_pairs(subsystem: Subsystem, text: str) -> dict[str, str]:
-    """``key=value`` pairs of a line, without quotes around the values. :raises InvalidSetting:"""
-    names = "|".join(sorted(subsystem.names, key=len, reverse=True))
+def read_pairs(subsystem: Subsystem, text: str, others: tuple[str, ...] = ()) -> dict[str, str]:
+    """``key=value`` pairs of a line, without quotes around the values.
+
+    :param others: keys beyond those of the subsystem
+    :raises InvalidSetting:
+    """
+    names = "|".join(sorted((*subsystem.names, *others), key=len, reverse=True))
     starts = re.compile(rf"(?:^|(?<=\s))({names})\s*=\s*")
     values: dict[str, str] = {}
     start = starts.search(text)
