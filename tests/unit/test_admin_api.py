@@ -130,8 +130,58 @@ def test_users_change_their_own_secret_and_nothing_else(admin: Admin) -> None:
 
 def test_a_key_of_a_user_cannot_change_the_secret_of_the_user(admin: Admin) -> None:
     admin.user("alice", "readonly")
-    key = admin.service_account("alice").opened["credentials"]["accessKey"]
-    assert admin.ask("PUT add-user", {"secretKey": SECRET}, key, sealed=True, accessKey="alice").code == "AccessDenied"
+    """Not even where both may make users: it would outlive its end, or the policy that binds it."""
+    wanted = {"secretKey": "known-to-the-key"}
+    for policy in ("readonly", "consoleAdmin"):
+        admin.user(name := f"alice-{policy}", policy)
+        key = admin.service_account(name).opened["credentials"]["accessKey"]
+        assert admin.ask("PUT add-user", wanted, key, sealed=True, accessKey=name).code == "AccessDenied"
+    assert admin.ask("PUT add-user", wanted, key, sealed=True, accessKey="somebody-else").status == 200
+
+
+def test_a_document_without_version_and_statements_takes_the_policy_of_a_key_away(admin: Admin) -> None:
+    """As MinIO has it, and providers for Terraform send it."""
+    admin.user("alice", "readwrite")
+    for nothing in ({}, {"Version": "", "Statement": None}, {"Version": "", "Statement": []}):
+        key = admin.service_account("alice", policy=READ_ALL).opened["credentials"]["accessKey"]
+        assert admin.ask("GET info-service-account", accessKey=key).opened["impliedPolicy"] is False
+        change = {"newPolicy": nothing}
+        assert admin.ask("POST update-service-account", change, "alice", sealed=True, accessKey=key).status == 204
+        assert admin.ask("GET info-service-account", accessKey=key).opened["impliedPolicy"] is True
+        assert admin.ask("POST update-service-account", change, key, sealed=True, accessKey=key).status == 204
+        bound = admin.service_account("alice", policy=READ_ALL).opened["credentials"]["accessKey"]
+        assert admin.ask("POST update-service-account", change, bound, sealed=True, accessKey=bound).code
+    refused = {"newPolicy": {"Version": "2012-10-17", "Statement": []}}
+    told = admin.ask("POST update-service-account", refused, "alice", sealed=True, accessKey=key)
+    assert told.code == "XMinioMalformedIAMPolicy"
+
+
+def test_a_bound_key_sees_itself_and_no_other(admin: Admin) -> None:
+    admin.user("alice", "readwrite")
+    bound = admin.service_account("alice", policy=READ_ALL).opened["credentials"]["accessKey"]
+    other = admin.service_account("alice").opened["credentials"]["accessKey"]
+    assert admin.ask("GET info-service-account", who=bound, accessKey=bound).opened["parentUser"] == "alice"
+    assert admin.ask("GET info-access-key", who=bound, accessKey="").opened["AccessKey"] == bound
+    assert admin.ask("GET info-service-account", who=bound, accessKey=other).code == "AccessDenied"
+    assert admin.ask("DELETE delete-service-account", who=bound, accessKey=bound).code == "AccessDenied"
+
+
+def test_lists_of_one_kind_of_keys_name_those_who_have_any(admin: Admin) -> None:
+    admin.user("alice", "readonly"), admin.user("bob", "readonly")
+    admin.service_account("alice")
+
+    def named(kind: str) -> list[str]:
+        return sorted(admin.ask("GET list-access-keys-bulk", listType=kind, all="true").opened)
+
+    assert named("svcacc-only") == ["alice"] and named("sts-only") == []
+    assert named("all") == named("users-only") == sorted(["alice", "bob", ROOT])
+
+
+def test_a_built_in_policy_is_not_said_to_be_removed(admin: Admin) -> None:
+    assert admin.ask("DELETE remove-canned-policy", name="readonly").code == "XMinioAdminInvalidArgument"
+    assert admin.ask("PUT add-canned-policy", READ_ALL, name="readonly").status == 200
+    assert admin.ask("DELETE remove-canned-policy", name="readonly").status == 200
+    assert admin.ask("DELETE remove-canned-policy", name="no-such").status == 200
 
 
 def test_a_restricted_key_stays_restricted(admin: Admin) -> None:

@@ -155,19 +155,19 @@ async def remove(call: Call) -> Reply:
 
 
 async def info(call: Call) -> Reply:
-    record = await _service(call, "admin:ListServiceAccounts")
+    record = await _key(call, KeyKind.SERVICE, "admin:ListServiceAccounts", itself=True)
     return await call.sealed(await described(call, record))
 
 
 async def temporary_info(call: Call) -> Reply:
-    record = await _key(call, KeyKind.TEMPORARY, "admin:ListTemporaryAccounts")
+    record = await _key(call, KeyKind.TEMPORARY, "admin:ListTemporaryAccounts", itself=True)
     return await call.sealed(await described(call, record))
 
 
 async def any_info(call: Call) -> Reply:
     """A service account or temporary credentials; without a name the caller's own key."""
     name = call.get("accessKey") or call.who.access_key
-    record = await _key(call, None, "admin:ListServiceAccounts", name)
+    record = await _key(call, None, "admin:ListServiceAccounts", name, itself=True)
     provider = record.provider.partition(":")[0]
     kind = "STS" if record.kind == KeyKind.TEMPORARY else "Service Account"
     more: dict[str, Any] = {"AccessKey": record.access_key, "userType": kind, "userProvider": provider}
@@ -215,9 +215,12 @@ async def _service(call: Call, action: str, *, change: bool = False) -> KeyRecor
     return await _key(call, KeyKind.SERVICE, action, change=change)
 
 
-async def _key(call: Call, kind: KeyKind | None, action: str, name: str = "", *, change: bool = False) -> KeyRecord:
+async def _key(
+    call: Call, kind: KeyKind | None, action: str, name: str = "", *, change: bool = False, itself: bool = False
+) -> KeyRecord:
     """A key, once the caller may do something with it; who may not does not learn whether there is one.
 
+    :param itself: it needs no right for the key that it signs with
     :raises NoSuchAccessKey, NoSuchServiceAccount, AccessDenied
     """
     try:
@@ -227,6 +230,8 @@ async def _key(call: Call, kind: KeyKind | None, action: str, name: str = "", *,
         if kind is KeyKind.SERVICE:
             raise NoSuchServiceAccount() from None
         raise
+    if itself and record.access_key == call.who.access_key:
+        return record
     provider = call.who.origin.provider if call.who.origin is not None and call.other is None else "builtin"
     own = (record.account, record.parent, record.provider) == (call.account, call.user, provider)
     if change and call.who.sessions:
@@ -291,6 +296,13 @@ async def combined(call: Call, names: tuple[str, ...]) -> bytes:
 
 
 def _policy(raw: msgspec.Raw) -> bytes | None:
-    """None where none is given."""
+    """None where none is given; empty for a document without version and statements, by which clients take one away."""
     text = bytes(raw)
-    return None if text in (b"", b"null", b'""') else text
+    if text in (b"", b"null", b'""'):
+        return None
+    try:
+        content = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+    bare = isinstance(content, dict) and {name.lower() for name in content} <= {"version", "statement"}
+    return b"" if bare and not any(content.values()) else text

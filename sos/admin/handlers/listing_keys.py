@@ -40,7 +40,10 @@ async def list_bulk(call: Call) -> Reply:
     for action in ("admin:ListUsers", "admin:ListServiceAccounts"):
         await call.require(action, own=own)
     keys = await (_of_all(call) if every else _of_some(call, users))
-    return await call.sealed({name: _shown(call, keys[name], kinds) for name in sorted(keys)})
+    shown = {name: _shown(call, keys[name], kinds) for name in sorted(keys)}
+    if len(kinds) == 1:  # of one kind of keys: those who have any
+        shown = {name: lists for name, lists in shown.items() if any(lists.values())}
+    return await call.sealed(shown)
 
 
 async def _of_all(call: Call) -> dict[str, list[KeyRecord]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ...domain.errors import BadDocument, CredentialsTaken, InvalidAdminArgument, InvalidRequest
+from ...domain.errors import AccessDenied, BadDocument, CredentialsTaken, InvalidAdminArgument, InvalidRequest
 from ...http.message import Reply
 from ...meta.iam import ROOT_ACCOUNT, UserRecord
 from .. import moments
@@ -25,6 +25,9 @@ async def add(call: Call) -> Reply:
     name = call.get("accessKey")
     own = bool(call.user) and name == call.who.access_key == call.user
     await call.require("admin:CreateUser", own=own)
+    if name == call.user and not own and call.other is None:
+        # even where it may make users: what a session ends or a key's policy binds would be rid of both
+        raise AccessDenied("A key of a user cannot change the secret of the user.")
     if name == call.services.identity.accounts.root().root_key:
         raise CredentialsTaken("Credential is not allowed to be same as admin access key")
     wanted = await call.sealed_document(NewUser)

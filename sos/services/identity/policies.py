@@ -7,7 +7,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from ...domain.errors import InvalidArgument, NoSuchGroup, NoSuchPolicy, NoSuchUser, PolicyInUse, PolicyUnchanged
+from ...domain.errors import (
+    InvalidAdminArgument,
+    InvalidArgument,
+    NoSuchGroup,
+    NoSuchPolicy,
+    NoSuchUser,
+    PolicyInUse,
+    PolicyUnchanged,
+)
 from ...domain.policy.builtin import builtin_json
 from ...erasure.handle import Snapshot
 from ...meta import iam
@@ -96,14 +104,14 @@ class Policies:
     async def remove(self, account: str, name: str) -> None:
         """Remove a policy; of a built-in one what replaced it, which then is in force again.
 
-        :raises NoSuchPolicy, PolicyInUse
+        :raises NoSuchPolicy, PolicyInUse, InvalidAdminArgument
         """
 
         def plan(change: Change) -> None:
             row = iam.policy_row(account, name)
             if change.document(row) is None:
                 if name in builtin_json():
-                    return
+                    raise InvalidAdminArgument(f"The built-in policy {name} cannot be removed.")
                 raise NoSuchPolicy(policy=name)
             if name not in builtin_json() and not change.require_vacant(iam.uses_of(account, name)):
                 raise PolicyInUse(policy=name)
