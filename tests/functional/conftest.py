@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.kit.clients import Tool, own
+from tests.kit.decisions import Bench
+from tests.kit.operator import Operator
+from tests.kit.own_client import Ask, Speaker
 from tests.kit.server import Client, Server
+from tests.kit.trees import plant
 
 #: What the log says when something went wrong that no client asked for.
 UNEXPECTED = ("unexpected failure of a request", "handler failed", "reply broken off", "reply failed", "Traceback")
@@ -63,3 +70,48 @@ def servers() -> Iterator[list[Server]]:
     yield started
     for one in started:
         one.close()
+
+
+@pytest.fixture(scope="module")
+def bench(server: Server) -> Iterator[Bench]:
+    """Makes identities of every kind, asks as one of them, and asks why."""
+    with server.client() as client:
+        yield Bench(server, client, Operator(server))
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a policy."""
+    statement = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::photos/*"]}
+    path = tmp_path_factory.mktemp("policy") / "photos.json"
+    path.write_text(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    return path
+
+
+# -- sos client, and for modules with another client as ``tool`` what goes with it --------------------------
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def tool(server: Server, home: Path) -> Tool:
+    return own(server.url, home)
+
+
+@pytest.fixture(scope="module")
+def ask(tool: Tool) -> Ask:
+    return Speaker(tool).ask
+
+
+@pytest.fixture(scope="module")
+def fail(tool: Tool) -> Any:
+    return Speaker(tool).fail
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A directory with three files."""
+    return plant(tmp_path / "tree", {"a.txt": b"hello\n", "sub/b.txt": b"foo\n", "sub/deep/c.bin": b"x" * 2000})

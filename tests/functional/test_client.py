@@ -4,53 +4,16 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.kit.clients import Tool, mc, own
-from tests.kit.own_client import Speaker, documents
+from tests.kit.clients import Tool, mc
+from tests.kit.own_client import Ask, documents, keys
 from tests.kit.server import PASSWORD, USER, Server
 
-Ask = Callable[..., list[dict[str, Any]]]
 TIMES = ("lastModified", "duration", "speed")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def tool(server: Server, home: Path) -> Tool:
-    return own(server.url, home)
-
-
-@pytest.fixture(scope="module")
-def ask(tool: Tool) -> Ask:
-    return Speaker(tool).ask
-
-
-@pytest.fixture(scope="module")
-def fail(tool: Tool) -> Any:
-    return Speaker(tool).fail
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A directory with three files."""
-    for name, text in (("a.txt", "hello\n"), ("sub/b.txt", "foo\n"), ("sub/deep/c.bin", "x" * 2000)):
-        path = tmp_path / "tree" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return tmp_path / "tree"
-
-
-def keys(found: list[dict[str, Any]]) -> list[str]:
-    return [one["key"] for one in found]
-
 
 # -- aliases ---------------------------------------------------------------------------------------------
 

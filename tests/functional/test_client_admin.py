@@ -11,17 +11,11 @@ from typing import Any
 import pytest
 
 from tests.kit.clients import Tool, mc, own
-from tests.kit.own_client import Speaker
+from tests.kit.own_client import Ask, Speaker
 from tests.kit.server import USER, Server, until
 
 SECRET = "a-secret-of-hers"
 _numbers = itertools.count(1)
-Ask = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def tool(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Tool:
-    return own(server.url, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +39,6 @@ def user(ask: Ask) -> str:
     name = f"client-user-{next(_numbers)}"
     ask("user", "add", "sos", name, SECRET)
     return name
-
-
-@pytest.fixture(scope="module")
-def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    statement = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::photos/*"]}
-    path = tmp_path_factory.mktemp("policy") / "photos.json"
-    path.write_text(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
-    return path
 
 
 def test_users(ask: Ask, fail: Any, user: str, tool: Tool) -> None:

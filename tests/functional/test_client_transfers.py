@@ -18,15 +18,10 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 
-from tests.kit.clients import Tool, own
-from tests.kit.server import Server, until
+from tests.kit.clients import Tool
+from tests.kit.server import until
 
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def tool(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Tool:
-    return own(server.url, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")

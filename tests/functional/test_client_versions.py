@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.kit.clients import Tool, find, own
-from tests.kit.own_client import Speaker
+from tests.kit.own_client import Ask
 from tests.kit.server import PASSWORD, USER, until
-
-Ask = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +42,6 @@ def _ready(url: str, home: Path) -> Tool:
             return None
 
     return until(tried, "the server")
-
-
-@pytest.fixture(scope="module")
-def ask(tool: Tool) -> Ask:
-    return Speaker(tool).ask
 
 
 def test_versions_are_listed_read_copied_and_removed(tool: Tool, ask: Ask, tmp_path: Path) -> None:

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from sos.services.identity.access_keys import Issued
 from tests.kit.clients import refusal
 from tests.kit.decisions import ANONYMOUS, ROOT, Bench, allow
-from tests.kit.operator import Operator
 from tests.kit.server import Server
 
 CLOSED = (403, "AllAccessDisabled")
 ANYBODY = allow("s3:*", "BUCKET", "BUCKET/*", Principal="*")
-
-
-@pytest.fixture(scope="module")
-def bench(server: Server) -> Iterator[Bench]:
-    with server.client() as client:
-        yield Bench(server, client, Operator(server))
 
 
 def sdk(server: Server, who: Issued | None) -> Any:

@@ -15,7 +15,6 @@ import urllib3
 
 from sos.services.identity.access_keys import Issued, ServiceUpdate
 from tests.kit.decisions import ANONYMOUS, MAIN, ROOT, SECRET, Bench, allow, deny, document, policy
-from tests.kit.operator import Operator
 from tests.kit.server import Reply, Server
 
 HERE = {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}
@@ -27,12 +26,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Of its own: everybody may list some of its buckets."""
     with Server(tmp_path_factory.mktemp("explain")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def bench(server: Server) -> Iterator[Bench]:
-    with server.client() as client:
-        yield Bench(server, client, Operator(server))
 
 
 @pytest.fixture(scope="module")

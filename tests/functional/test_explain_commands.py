@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,10 @@ import pytest
 
 from tests.kit.clients import Ended
 from tests.kit.decisions import SECRET, Bench, allow, deny, policy
-from tests.kit.operator import Operator
 from tests.kit.server import PASSWORD, USER, Server
 from tests.kit.server import ROOT as CHECKOUT
 
 HERE = {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}
-
-
-@pytest.fixture(scope="module")
-def bench(server: Server) -> Iterator[Bench]:
-    with server.client() as client:
-        yield Bench(server, client, Operator(server))
 
 
 @pytest.fixture

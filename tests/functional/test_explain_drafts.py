@@ -9,7 +9,6 @@ import pytest
 
 from sos.services.identity.access_keys import Issued
 from tests.kit.decisions import ANONYMOUS, MAIN, ROOT, Bench, allow, deny, policy
-from tests.kit.operator import Operator
 from tests.kit.server import USER, Server
 
 HERE = {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}
@@ -21,12 +20,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Of its own: everybody may list some of its buckets, and its requests are counted."""
     with Server(tmp_path_factory.mktemp("drafts")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def bench(server: Server) -> Iterator[Bench]:
-    with server.client() as client:
-        yield Bench(server, client, Operator(server))
 
 
 # -- the simulator and the server --------------------------------------------------------------------------

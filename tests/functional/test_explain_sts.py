@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,11 @@ from botocore.exceptions import ClientError
 
 from sos.services.identity.access_keys import Issued
 from tests.kit.decisions import MAIN, ROOT, Bench, allow, deny
-from tests.kit.operator import Operator
 from tests.kit.server import PASSWORD, USER, Reply, Server
 from tests.kit.server import ROOT as CHECKOUT
 from tests.kit.sts import assume, client
 
 EVERYTHING = allow("s3:*", "*")
-
-
-@pytest.fixture(scope="module")
-def bench(server: Server) -> Iterator[Bench]:
-    with server.client() as one:
-        yield Bench(server, one, Operator(server))
 
 
 def refused(server: Server, who: Issued, **more: Any) -> str:

@@ -16,6 +16,7 @@ from sos.s3.operations import OPERATIONS
 from tests.kit import clients
 from tests.kit.clients import Tool
 from tests.kit.server import PASSWORD, USER, Server
+from tests.kit.trees import plant, read
 from tests.kit.wire import exchange
 
 MIB = 1 << 20
@@ -38,15 +39,7 @@ def at(mc: Tool) -> str:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("tree")
-    for name, data in TREE.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-    return root
-
-
-def read(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return plant(tmp_path_factory.mktemp("tree"), TREE)
 
 
 def rows(mc: Tool, *arguments: str) -> list[dict[str, Any]]:

@@ -57,14 +57,6 @@ def user(ask: Ask) -> str:
     return name
 
 
-@pytest.fixture(scope="module")
-def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    statement = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::photos/*"]}
-    path = tmp_path_factory.mktemp("policy") / "photos.json"
-    path.write_text(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
-    return path
-
-
 def client(server: Server, access_key: str, secret: str = SECRET) -> Any:
     import boto3
     from botocore.config import Config

@@ -15,6 +15,7 @@ import pytest
 from tests.kit import moments
 from tests.kit.mc_json import Mc, Row
 from tests.kit.server import PASSWORD, USER, Server
+from tests.kit.trees import plant
 
 TEXT = b"first line\nsecond line\n"
 ETAG = hashlib.md5(TEXT).hexdigest()
@@ -39,11 +40,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("tree")
-    for name, data in TREE.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-    return root
+    return plant(tmp_path_factory.mktemp("tree"), TREE)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 from tests.kit import clients
 from tests.kit.clients import Tool
 from tests.kit.server import Server
+from tests.kit.trees import plant, read
 from tests.kit.wire import exchange
 
 MIB = 1 << 20
@@ -22,19 +23,10 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Names and sizes of every kind that clients treat differently."""
-    root = tmp_path_factory.mktemp("tree")
     content = {f"many/{i:03}": b"%d" % i for i in range(60)}
     content |= {"empty": b"", "with blanks/a b.txt": b"ab", "ünï/çödé": b"u", "a+b&c=d": b"+", "deep/er/and/deeper/x": b"x"}
     content |= {"large": os.urandom(17 * MIB), "medium": os.urandom(300_000), "100%": b"p", "semi;colon": b";"}
-    for name, data in content.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-    return root
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+    return plant(tmp_path_factory.mktemp("tree"), content)
 
 
 @pytest.fixture
@@ -42,10 +34,6 @@ def work(tree: Path, tmp_path: Path) -> Path:
     """A copy of the tree, to be changed."""
     shutil.copytree(tree, tmp_path / "work")
     return tmp_path / "work"
-
-
-def read(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def change(work: Path) -> None:

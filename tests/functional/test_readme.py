@@ -30,11 +30,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
 def environment(home: Path) -> dict[str, str]:
     """Of a newcomer: nothing configured, no proxy, the programs of the checkout in front."""
     hidden = ("AWS_", "MINIO_", "SOS_", "RESTIC_", "RCLONE_")

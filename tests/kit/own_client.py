@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from .clients import Tool
 
+Ask = Callable[..., list[dict[str, Any]]]
+"""``Speaker.ask``."""
+
 
 def documents(text: str) -> list[dict[str, Any]]:
     """The JSON lines of an output."""
     return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def keys(found: list[dict[str, Any]]) -> list[str]:
+    return [one["key"] for one in found]
 
 
 class Speaker:
