@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.kit.certificates import Authority
 from tests.kit.clients import Tool, own
 from tests.kit.decisions import Bench
 from tests.kit.operator import Operator
 from tests.kit.own_client import Ask, Speaker
 from tests.kit.server import Client, Server
+from tests.kit.slapd import Slapd
 from tests.kit.trees import plant
 
 #: What the log says when something went wrong that no client asked for.
@@ -86,6 +88,18 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("policy") / "photos.json"
     path.write_text(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     return path
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Of the certificates of ``slapd``."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def slapd(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Slapd]:
+    with Slapd(tmp_path_factory.mktemp("directory") / "slapd", authority) as running:
+        yield running
 
 
 # -- sos client, and for modules with another client as ``tool`` what goes with it --------------------------

@@ -13,20 +13,12 @@ from typing import Any
 import pytest
 
 from tests.kit.admin_wire import AdminWire
-from tests.kit.certificates import Authority
 from tests.kit.clients import Tool, find
 from tests.kit.ldap_login import User, assume, message
 from tests.kit.server import Client, Server, until
 from tests.kit.slapd import BASE, GUESTS, PEOPLE, Slapd
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
-    path = tmp_path_factory.mktemp("directory")
-    with Slapd(path / "slapd", Authority(path / "authority")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

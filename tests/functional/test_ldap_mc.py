@@ -1,4 +1,4 @@
-"""``mc idp ldap`` against a real server and a real directory (slapd): configured, asked, switched off, over TLS."""
+"""``mc idp ldap`` against a real server and a real directory (slapd): configured, asked, switched off."""
 
 from __future__ import annotations
 
@@ -8,50 +8,25 @@ import json
 import os
 import pty
 import select
-import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.kit.admin_wire import AdminWire
-from tests.kit.certificates import Authority
 from tests.kit.clients import Tool, mc
 from tests.kit.ldap_login import User, assume, message
-from tests.kit.relay import Relay
+from tests.kit.mc_words import Ask, Words, values
 from tests.kit.server import Server, until
 from tests.kit.slapd import BASE, GROUPS, LOOKUP_PASSWORD, PEOPLE, Slapd
 
 _numbers = itertools.count(1)
-Ask = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def slapd(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Slapd]:
-    with Slapd(tmp_path_factory.mktemp("directory") / "slapd", authority) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def certs(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Path:
-    """A directory of certificates that trusts the directory's authority, and has no pair: the server is without TLS."""
-    path = tmp_path_factory.mktemp("certs")
-    (path / "CAs").mkdir()
-    (path / "CAs" / "directory.crt").write_bytes(authority.certificate.read_bytes())
-    return path
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, certs: Path) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("server"), arguments=("--certs-dir", str(certs))) as running:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("server")) as running:
         yield running
 
 
@@ -62,42 +37,18 @@ def tool(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Tool:
 
 @pytest.fixture(scope="module")
 def ask(tool: Tool) -> Ask:
-    """Run a command that must succeed; its JSON, a list where it prints several documents."""
-
-    def run(*arguments: str | Path) -> Any:
-        text, decoder, found, at = tool(*arguments, "--json").out.strip(), json.JSONDecoder(), [], 0
-        while at < len(text):
-            one, end = decoder.raw_decode(text, at)
-            found.append(one)
-            at = len(text) - len(text[end:].lstrip())
-        assert all(one.get("status") != "error" for one in found if isinstance(one, dict)), found
-        return found[0] if len(found) == 1 else found
-
-    return run
+    return Words(tool).ask
 
 
 @pytest.fixture(scope="module")
 def fail(tool: Tool) -> Ask:
-    """Run a command that must fail; code and message of the server."""
-
-    def run(*arguments: str | Path) -> tuple[str, str]:
-        ended = tool.run(*arguments, "--json")
-        assert ended.code != 0, ended
-        last = json.loads(ended.lines[-1])
-        cause = last["error"]["cause"]["error"]
-        return str(cause["Code"]), str(cause["Message"])
-
-    return run
-
-
-def words(**values: str) -> list[str]:
-    return [f"{key}={value}" for key, value in values.items()]
+    return Words(tool).fail
 
 
 @pytest.fixture
 def configured(slapd: Slapd, ask: Ask, tool: Tool) -> Iterator[None]:
     """The directory is in use, and is not after the test."""
-    ask("idp", "ldap", "add", "sos", *words(**slapd.values()))
+    ask("idp", "ldap", "add", "sos", *values(**slapd.values()))
     yield
     tool.run("idp", "ldap", "rm", "sos")
 
@@ -126,7 +77,7 @@ def test_without_a_directory_every_call_says_so(server: Server, fail: Ask) -> No
 
 
 def test_it_is_added_shown_switched_and_removed(server: Server, slapd: Slapd, ask: Ask, fail: Ask, uid: str) -> None:
-    ask("idp", "ldap", "add", "sos", *words(**slapd.values()))
+    ask("idp", "ldap", "add", "sos", *values(**slapd.values()))
     try:
         assert ask("idp", "ldap", "ls", "sos") == [{"type": "ldap", "name": "_", "enabled": True}]
         shown = {one["key"]: one["value"] for one in ask("idp", "ldap", "info", "sos")["info"]}
@@ -134,7 +85,8 @@ def test_it_is_added_shown_switched_and_removed(server: Server, slapd: Slapd, as
         assert "lookup_bind_password" not in shown
         assert LOOKUP_PASSWORD not in json.dumps(shown)
         assert (
-            fail("idp", "ldap", "add", "sos", *words(**slapd.values()))[0] == "XMinioAdminConfigIDPCfgNameAlreadyExists"
+            fail("idp", "ldap", "add", "sos", *values(**slapd.values()))[0]
+            == "XMinioAdminConfigIDPCfgNameAlreadyExists"
         )
         ask("idp", "ldap", "policy", "attach", "sos", "readonly", "--user", uid)
         User(server, uid, "right")
@@ -181,66 +133,11 @@ def test_it_is_added_shown_switched_and_removed(server: Server, slapd: Slapd, as
 def test_what_cannot_work_is_refused_when_it_is_set(
     slapd: Slapd, fail: Ask, ask: Ask, broken: dict[str, str], says: str
 ) -> None:
-    code, text = fail("idp", "ldap", "add", "sos", *words(**slapd.values(**broken)))
+    code, text = fail("idp", "ldap", "add", "sos", *values(**slapd.values(**broken)))
     assert code == "XMinioAdminConfigLDAPValidation"
     assert says in text
     assert LOOKUP_PASSWORD not in text
     assert ask("idp", "ldap", "ls", "sos")[0]["enabled"] is False
-
-
-# -- TLS -----------------------------------------------------------------------------------------------------
-
-
-def over_tls(slapd: Slapd, start: bool, host: str = "localhost") -> dict[str, str]:
-    port = slapd.port if start else slapd.tls_port
-    return {"server_addr": f"{host}:{port}", "server_insecure": "off", "server_starttls": "on" if start else "off"}
-
-
-@pytest.mark.parametrize("start", [False, True], ids=["LDAPS", "StartTLS"])
-def test_a_certificate_that_is_trusted_and_for_the_host(
-    slapd: Slapd, server: Server, ask: Ask, fail: Ask, tool: Tool, uid: str, start: bool
-) -> None:
-    code, text = fail("idp", "ldap", "add", "sos", *words(**slapd.values(**over_tls(slapd, start, "127.0.0.1"))))
-    assert code == "XMinioAdminConfigLDAPValidation"
-    assert "certificate is not valid for '127.0.0.1'" in text
-    ask("idp", "ldap", "add", "sos", *words(**slapd.values(**over_tls(slapd, start))))
-    try:
-        ask("idp", "ldap", "policy", "attach", "sos", "readonly", "--user", uid)
-        User(server, uid, "right")
-    finally:
-        tool("idp", "ldap", "rm", "sos")
-
-
-@pytest.mark.parametrize("start", [False, True], ids=["LDAPS", "StartTLS"])
-def test_a_certificate_of_nobody_is_refused_unless_the_operator_says_so(
-    tmp_path: Path, server: Server, ask: Ask, fail: Ask, tool: Tool, start: bool
-) -> None:
-    with Slapd(tmp_path / "slapd", Authority(tmp_path / "authority")) as strange:
-        uid = f"eve{next(_numbers)}"
-        strange.user(uid, "right")
-        values = strange.values(**over_tls(strange, start))
-        code, text = fail("idp", "ldap", "add", "sos", *words(**values))
-        assert code == "XMinioAdminConfigLDAPValidation"
-        assert "CERTIFICATE_VERIFY_FAILED" in text
-        ask("idp", "ldap", "add", "sos", *words(**values, tls_skip_verify="on"))
-        try:
-            ask("idp", "ldap", "policy", "attach", "sos", "readonly", "--user", uid)
-            User(server, uid, "right")
-        finally:
-            tool("idp", "ldap", "rm", "sos")
-
-
-def test_an_authority_is_trusted_after_a_reload(
-    tmp_path: Path, certs: Path, server: Server, tool: Tool, fail: Ask
-) -> None:
-    authority = Authority(tmp_path / "authority")
-    with Slapd(tmp_path / "slapd", authority) as strange:
-        add = ("idp", "ldap", "add", "sos", *words(**strange.values(**over_tls(strange, False))))
-        assert "CERTIFICATE_VERIFY_FAILED" in fail(*add)[1]
-        (certs / "CAs" / "another.crt").write_bytes(authority.certificate.read_bytes())
-        os.kill(server.pid, signal.SIGHUP)
-        until(lambda: tool.run(*add).code == 0, "the new authority")
-        tool("idp", "ldap", "rm", "sos")
 
 
 # -- policies ------------------------------------------------------------------------------------------------
@@ -429,30 +326,3 @@ def on_a_terminal(tool: Tool, arguments: list[str], answers: list[str]) -> str:
     finally:
         process.kill()
         os.close(inside)
-
-
-# -- a directory that does not answer --------------------------------------------------------------------------
-
-
-def test_a_directory_that_hangs_delays_nobody_else(server: Server, slapd: Slapd, ask: Ask, tool: Tool) -> None:
-    """It takes connections and says nothing: who logs in waits, everybody else is served meanwhile."""
-    s3 = server.boto3()
-    s3.create_bucket(Bucket="meanwhile")
-
-    def login(number: int) -> int:
-        with server.client() as client:
-            return assume(client, f"user{number % 3}", "right").status
-
-    with Relay(slapd.port) as relay, ThreadPoolExecutor(20) as pool:
-        ask("idp", "ldap", "add", "sos", *words(**slapd.values(server_addr=f"127.0.0.1:{relay.port}")))
-        relay.hang()
-        waiting = [pool.submit(login, number) for number in range(20)]
-        until(lambda: relay.waiting >= 4, "logins that wait")
-        for number in range(20):
-            s3.put_object(Bucket="meanwhile", Key=f"key{number}", Body=b"text")
-        assert len(s3.list_objects_v2(Bucket="meanwhile")["Contents"]) == 20
-        assert not all(one.done() for one in waiting)
-        relay.close()  # ends what waits
-        # those above the bound for one address were refused at once
-        assert {one.result() for one in waiting} == {500, 503}
-    tool("idp", "ldap", "rm", "sos")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.kit.clients import Tool, mc, refusal
+from tests.kit.mc_words import Ask, Words
 from tests.kit.server import USER, Server
 
 SECRET = "a-secret-of-hers"
 _numbers = itertools.count(1)
-Ask = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +24,7 @@ def tool(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Tool:
 
 @pytest.fixture(scope="module")
 def ask(tool: Tool) -> Ask:
-    """Run a command that must succeed; its JSON, a list where it prints several documents."""
-
-    def run(*arguments: str | Path) -> Any:
-        found = [json.loads(line) for line in tool(*arguments, "--json").lines if line.strip()]
-        assert all(one.get("status") != "error" for one in found if isinstance(one, dict)), found
-        return found[0] if len(found) == 1 else found
-
-    return run
+    return Words(tool).ask
 
 
 @pytest.fixture(scope="module")

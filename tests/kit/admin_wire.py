@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.client
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from sos.admin import crypto
 
 from .server import PASSWORD, USER, Reply, Server
+from .signed_requests import sign_v4
+
+ADMIN = "/minio/admin/v3/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +69,22 @@ class AdminWire:
         headers = {"x-amz-content-sha256": ""} if len(body) >= 1 << 16 else {}
         with self.server.client() as client:
             client.be(self.access_key, self.secret, self.token)
-            reply = client.request(method, f"/minio/admin/v3/{path}", query, body, headers)
+            reply = client.request(method, f"{ADMIN}{path}", query, body, headers)
         return Told(reply, self.secret)
+
+
+@contextmanager
+def opened(server: Server, method: str, call: str, **query: str) -> Iterator[http.client.HTTPResponse]:
+    """A call of the admin API whose reply is read as it comes."""
+    text = urlencode(sorted(query.items()))
+    digest, stamp = hashlib.sha256(b"").hexdigest(), datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    fields = {"host": f"127.0.0.1:{server.port}", "x-amz-date": stamp, "x-amz-content-sha256": digest}
+    fields["authorization"] = sign_v4(
+        method, ADMIN + call, text, fields, digest, access=USER, secret=PASSWORD, stamp=stamp
+    )
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    try:
+        connection.request(method, f"{ADMIN}{call}?{text}", headers=fields)
+        yield connection.getresponse()
+    finally:
+        connection.close()
