@@ -20,10 +20,11 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
+from ..base.addresses import address_of
 from .descriptor import Descriptor
 from .faults import VolumeLost, fault_of
 from .layout import volume_name
-from .libc import MADV_DONTNEED, MADV_POPULATE_READ, address_of, madvise
+from .libc import MADV_DONTNEED, MADV_POPULATE_READ, madvise
 
 PAGE_BYTES = mmap.PAGESIZE
 #: Populated memory is counted in windows of this size: where the page cache holds large folios, one fault maps as much.

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import zfec
 
+from ..base.addresses import WRITABLE, PyBuffer, get_buffer, release_buffer
 from .digest import Readable
 
 Writable = bytearray | memoryview
@@ -106,50 +107,24 @@ def decode_rows(k: int, m: int, have: tuple[int, ...], wanted: tuple[int, ...]) 
 # -- ISA-L --------------------------------------------------------------------------------------------
 
 
-class _PyBuffer(ctypes.Structure):
-    """``Py_buffer`` of the stable ABI (since Python 3.11)."""
-
-    _fields_ = [
-        ("buf", ctypes.c_void_p),
-        ("obj", ctypes.c_void_p),
-        ("len", ctypes.c_ssize_t),
-        ("itemsize", ctypes.c_ssize_t),
-        ("readonly", ctypes.c_int),
-        ("ndim", ctypes.c_int),
-        ("format", ctypes.c_void_p),
-        ("shape", ctypes.c_void_p),
-        ("strides", ctypes.c_void_p),
-        ("suboffsets", ctypes.c_void_p),
-        ("internal", ctypes.c_void_p),
-    ]
-
-
-_get_buffer = ctypes.pythonapi.PyObject_GetBuffer
-_get_buffer.argtypes = [ctypes.py_object, ctypes.c_void_p, ctypes.c_int]
-_release_buffer = ctypes.pythonapi.PyBuffer_Release
-_release_buffer.argtypes = [ctypes.c_void_p]
-_release_buffer.restype = None
-_WRITABLE = 1
-
-
 @contextmanager
 def _addresses(blocks: Sequence[Readable], length: int, flags: int) -> Iterator[ctypes.Array[ctypes.c_void_p]]:
     """The addresses of blocks, read-only ones too, pinned meanwhile.
 
     :raises ValueError: a block has another length
     """
-    views = (_PyBuffer * len(blocks))()
-    base, step, pinned = ctypes.addressof(views), ctypes.sizeof(_PyBuffer), 0
+    views = (PyBuffer * len(blocks))()
+    base, step, pinned = ctypes.addressof(views), ctypes.sizeof(PyBuffer), 0
     try:
         for block in blocks:
-            _get_buffer(block, base + pinned * step, flags)
+            get_buffer(block, base + pinned * step, flags)
             pinned += 1
             if views[pinned - 1].len != length:
                 raise ValueError(f"block of {views[pinned - 1].len} bytes among blocks of {length}")
         yield (ctypes.c_void_p * len(blocks))(*(view.buf for view in views))
     finally:
         for i in range(pinned):
-            _release_buffer(base + i * step)
+            release_buffer(base + i * step)
 
 
 class IsalLibrary:
@@ -179,7 +154,7 @@ class IsalLibrary:
         """``outs`` = matrix × ``sources``."""
         length = len(sources[0])
         encode = self._encode_short if length < _HOLD_GIL_BELOW else self._encode
-        with _addresses(sources, length, 0) as read, _addresses(outs, length, _WRITABLE) as written:
+        with _addresses(sources, length, 0) as read, _addresses(outs, length, WRITABLE) as written:
             encode(length, len(sources), len(outs), tables, read, written)
 
 

@@ -55,14 +55,18 @@ def _live(request: Request, health: Health) -> Reply:
 
 
 def _ready(request: Request, health: Health) -> Reply:
+    return _not_serving(health) or Reply(200)
+
+
+def _not_serving(health: Health) -> Reply | None:
+    """The reply of a server that does not serve; None of one that does."""
     status = health.status()
-    return Reply(503, [(STATUS, status), ("Retry-After", "60")]) if status else Reply(200)
+    return Reply(503, [(STATUS, status), ("Retry-After", "60")]) if status else None
 
 
 def _cluster(request: Request, health: Health) -> Reply:
-    status = health.status()
-    if status:
-        return Reply(503, [(STATUS, status), ("Retry-After", "60")])
+    if (refused := _not_serving(health)) is not None:
+        return refused
     state = health.cluster()
     headers = [("x-minio-write-quorum", str(state.write_quorum)), (DEFAULTS, _flag(state.defaults))]
     if state.healing_drives:
@@ -73,9 +77,8 @@ def _cluster(request: Request, health: Health) -> Reply:
 
 
 def _cluster_read(request: Request, health: Health) -> Reply:
-    status = health.status()
-    if status:
-        return Reply(503, [(STATUS, status), ("Retry-After", "60")])
+    if (refused := _not_serving(health)) is not None:
+        return refused
     state = health.cluster()
     headers = [("x-minio-read-quorum", str(state.read_quorum)), (DEFAULTS, _flag(state.defaults))]
     return Reply(200 if state.readable else 503, headers)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+from .errors import MalformedDate, MissingDate
 
 SKEW_S = 15 * 60
 """How far a client's clock may be off, either way."""
@@ -15,6 +18,21 @@ def parse_stamp(text: str) -> int | None:
     if len(text) != 16 or text[8] != "T" or text[15] != "Z" or not (digits.isascii() and digits.isdigit()):
         return None
     return _epoch(int(text[:4]), int(text[4:6]), int(text[6:8]), int(text[9:11]), int(text[11:13]), int(text[13:15]))
+
+
+def header_time(values: Mapping[str, str]) -> tuple[int, str]:
+    """When a request says that it was made, in seconds, and how it says so.
+
+    :param values: its headers, by names in lower case
+    :raises MissingDate, MalformedDate:
+    """
+    text = values.get("x-amz-date") or values.get("date")
+    if not text:
+        raise MissingDate()
+    moment_s = parse_date(text)
+    if moment_s is None:
+        raise MalformedDate()
+    return moment_s, text
 
 
 def parse_date(text: str) -> int | None:

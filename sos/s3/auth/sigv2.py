@@ -15,8 +15,6 @@ from .canonical import same, trim
 from .errors import (
     AuthorizationHeaderMalformed,
     AuthorizationQueryParametersError,
-    MalformedDate,
-    MissingDate,
     RequestExpired,
     RequestTimeTooSkewed,
     SignatureDoesNotMatch,
@@ -24,7 +22,7 @@ from .errors import (
     UnsignedParameters,
 )
 from .identity import UNSIGNED, Credentials, Identity, KeyLookup, Scheme
-from .moments import SKEW_S, parse_date
+from .moments import SKEW_S, header_time
 from .query import percent_decode, uri_encode
 from .sigv4 import EXTENSIONS, header_values
 
@@ -152,12 +150,7 @@ def sign(secret: str, text: bytes) -> str:
 
 
 def _check_clock(values: dict[str, str], now_s: float) -> int:
-    text = values.get("x-amz-date") or values.get("date")
-    if not text:
-        raise MissingDate()
-    moment_s = parse_date(text)
-    if moment_s is None:
-        raise MalformedDate()
+    moment_s, _ = header_time(values)
     if abs(now_s - moment_s) > SKEW_S:
         raise RequestTimeTooSkewed()
     return moment_s

@@ -26,8 +26,6 @@ from .errors import (
     AuthorizationHeaderMalformed,
     AuthorizationParametersError,
     AuthorizationQueryParametersError,
-    MalformedDate,
-    MissingDate,
     RequestExpired,
     RequestNotYetValid,
     RequestTimeTooSkewed,
@@ -35,7 +33,7 @@ from .errors import (
     UnsignedHeaders,
 )
 from .identity import EMPTY_SHA256, UNSIGNED, Credentials, Identity, KeyLookup, Scheme, Seed
-from .moments import SKEW_S, format_stamp, parse_date, parse_stamp
+from .moments import SKEW_S, format_stamp, header_time, parse_stamp
 from .query import encode_query, percent_decode, uri_encode
 
 EXPIRES_MAX_S = 7 * 24 * 3600
@@ -165,12 +163,7 @@ def _parse_authorization(text: str) -> tuple[Scope, tuple[str, ...], str]:
 
 
 def _request_time(values: dict[str, str]) -> tuple[int, str]:
-    text = values.get("x-amz-date") or values.get("date")
-    if not text:
-        raise MissingDate()
-    moment_s = parse_date(text)
-    if moment_s is None:
-        raise MalformedDate()
+    moment_s, text = header_time(values)
     return moment_s, text if parse_stamp(text) is not None else format_stamp(moment_s)
 
 
