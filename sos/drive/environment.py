@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from typing import Any
 
 import lmdb
@@ -15,26 +17,58 @@ from .faults import FULL
 READERS_MAX = 4096
 TABLES_MAX = 64
 FILE_MODE = 0o600
+#: What is taken for a deadlock is over by then.
+DEADLOCK_S = 1.0
 
 
 def open_environment(directory: str, map_bytes: int, writer: bool, root: str) -> Any:
     """
     :param root: the drive's directory, for errors
-    :raises DriveFault:
+    :raises DriveFault: it cannot be opened, or its file is shorter than it says
     """
     try:
-        return lmdb.open(
-            directory,
-            map_size=map_bytes,
-            readonly=not writer,
-            create=False,
-            max_readers=READERS_MAX,
-            max_dbs=TABLES_MAX,
-            max_spare_txns=1,
-            mode=FILE_MODE,
-        )
+        opened = _open_patiently(directory, map_bytes, writer)
     except lmdb.Error as error:
         raise DriveFault(f"{root}: index open: {error}", path=root) from error
+    try:
+        _check_length(opened, os.path.join(directory, layout.INDEX_DATA))
+    except (OSError, EOFError) as error:
+        opened.close()
+        raise DriveFault(f"{root}: index open: {error}", path=root) from error
+    return opened
+
+
+def _open_patiently(directory: str, map_bytes: int, writer: bool) -> Any:
+    """Again where the kernel takes two workers that open several indices each, all at once, for a deadlock: a lock of
+    LMDB is its process's, not its thread's."""
+    until_s = time.monotonic() + DEADLOCK_S
+    while True:
+        try:
+            return lmdb.open(
+                directory,
+                map_size=map_bytes,
+                readonly=not writer,
+                create=False,
+                max_readers=READERS_MAX,
+                max_dbs=TABLES_MAX,
+                max_spare_txns=1,
+                mode=FILE_MODE,
+            )
+        except lmdb.Error as error:
+            if getattr(error, "code", 0) != errno.EDEADLK or time.monotonic() > until_s:
+                raise
+            time.sleep(0.002)
+
+
+def _check_length(opened: Any, name: str) -> None:
+    """A file that was cut off (LMDB looks at its first pages only) kills by SIGBUS whoever reads a page that is gone.
+
+    :raises EOFError: it lacks pages
+    """
+    needed = (opened.info()["last_pgno"] + 1) * opened.stat()["psize"]
+    length = os.stat(name).st_size
+    if length < needed:
+        raise EOFError(f"{name} was cut off, it has {length} of {needed} bytes")
 
 
 def create_index(root: str, map_bytes: int, voting: bool) -> None:

@@ -347,3 +347,31 @@ def test_index_that_is_gone_or_damaged_is_a_fault(drive: str) -> None:
         MappedEngine(drive, writer=True)
     target.write_bytes(content)
     MappedEngine(drive, writer=True).close()
+
+
+@pytest.mark.parametrize("writer", [True, False])
+@pytest.mark.parametrize("length", [0, 4096, 2 * 4096, 3 * 4096])
+def test_index_that_was_cut_off_is_a_fault_and_no_signal(drive: str, writer: bool, length: int) -> None:
+    """LMDB itself opens a file that has its first two pages, and dies by SIGBUS of the first that is missing."""
+    name = os.path.join(drive, ".sos/index/data.mdb")
+    os.truncate(name, length)
+    with pytest.raises(DriveFault, match="index open"):
+        MappedEngine(drive, writer=writer)
+    assert os.stat(name).st_size in (length, 2 * 4096)
+
+
+def test_opening_goes_on_where_the_kernel_supposes_a_deadlock(drive: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers that open the same drives side by side, each holding a lock the other waits for: no deadlock, since
+    each does so in another thread."""
+    real, refused = lmdb.open, iter(range(3))
+
+    def opened(*args: Any, **named: Any) -> Any:
+        if next(refused, None) is not None:
+            error = lmdb.Error("Resource deadlock avoided")
+            error.code = errno.EDEADLK  # as lmdb sets it
+            raise error
+        return real(*args, **named)
+
+    monkeypatch.setattr(lmdb, "open", opened)
+    MappedEngine(drive, writer=True).close()
+    assert next(refused, None) is None
