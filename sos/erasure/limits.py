@@ -11,6 +11,7 @@ class Limits:
 
     :param queued_proposals_max: beyond it ``submit`` raises Busy
     :param group_proposals_max: bounds the time the event loop is held, and the transaction
+    :param pause_s_max: before a group, for callers expected to come again (``gather.py``)
     :param log_entries_min: operations always kept in the log
     :param log_entries_max: operations kept even though a drive lacks them; then it is copied whole
     :param log_age_ns: entries younger than this stay while the log is below its maximum
@@ -25,6 +26,7 @@ class Limits:
     queued_proposals_max: int = 16_384
     group_proposals_max: int = 256
     group_inline_bytes_max: int = 4 << 20
+    pause_s_max: float = 0.010
     log_entries_min: int = 65_536
     log_entries_max: int = 262_144
     log_age_ns: int = 600 * 1_000_000_000

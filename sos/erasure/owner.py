@@ -37,6 +37,7 @@ from . import catchup, oplog, protocol
 from .committed import Committed
 from .confirmed import Confirmed
 from .doubts import Doubts
+from .gather import Gathering
 from .keeper import Keeper
 from .last_group import take_note_away
 from .limits import Limits
@@ -122,6 +123,7 @@ class Owner:
         self._work = asyncio.Event()
         self._served = asyncio.Event()
         self._stopping = False
+        self._gathering = Gathering(self._limits.pause_s_max)
         self._committed = self._remember_none()
         self._unsure: frozenset[bytes] = frozenset()
         self._times_ns: deque[int] = deque(maxlen=TIMES_KEPT)
@@ -204,6 +206,7 @@ class Owner:
         self._queue.append(ticket)
         self._queued += len(proposals)
         self._work.set()
+        self._gathering.arrived(len(self._queue))
         return await ticket.future
 
     # -- the committer ------------------------------------------------------------------------------------
@@ -212,6 +215,7 @@ class Owner:
         while True:
             await self._work.wait()
             await self._served.wait()
+            await self._gathering.pause(lambda: len(self._queue))
             async with self.turn:
                 if self.serving and self._queue:
                     await self._commit_next()
@@ -223,6 +227,12 @@ class Owner:
     async def _commit_next(self) -> None:
         self.leave_suspects()
         places = self._take()
+        began_s = time.monotonic()
+        await self._commit_taken(places)
+        callers = len({ticket for ticket, _ in places})
+        self._gathering.after(callers, len(self._queue), time.monotonic() - began_s)
+
+    async def _commit_taken(self, places: list[Place]) -> None:
         try:
             if any(ticket.proposals[index].bucket_id for ticket, index in places):
                 await self._prepare()
