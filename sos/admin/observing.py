@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..base.board import Board
 from ..services.buckets import Buckets
 from ..services.fleet import Fleet
+from ..services.heal_reports import HealReports
 from ..services.listing import Listing
 from ..services.purge import Purge
 from ..services.raw_rows import OnDrive
@@ -25,6 +26,7 @@ class Inside:
     listing: Listing
     purge: Purge
     raw_rows: Callable[[int, bytes], list[OnDrive]]
+    heal_reports: HealReports
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from ..placement.parity import with_drives_gone
 from .handle import Snapshot, Staged
 from .reader import open_extent, read_inline, rebuild_inline
 from .reads import OpenReads
+from .standing import Standing
 from .unsettled import Unsettled
 from .view import SetSnapshot, SetView
 from .writer import SetWriter
@@ -94,6 +95,10 @@ class ErasureSet:
     async def submit(self, proposals: Sequence[AnyProposal]) -> list[Outcome]:
         # shielded: a client that goes away must not leave a commit with nobody waiting for its end
         return await asyncio.shield(self._submit(proposals))
+
+    def standing(self) -> Standing:
+        """Which drives hold what, as of now. Blocking, as what it is asked is."""
+        return Standing(self.view, self._identity.deployment_key)
 
     async def stage(self, body: Body, storage_class: str) -> Staged:
         k, m = with_drives_gone(*self._geometry(storage_class), self.writer.drives_alive())

@@ -40,7 +40,8 @@ from ..services.decisions.asking import DecisionsTopic
 from ..services.decisions.insight import Insight
 from ..services.decisions.recorder import Decisions
 from ..services.decisions.simulator import Simulator
-from ..services.fleet import TOPIC_DECISIONS, TOPIC_QUOTA, TOPIC_SPEED, Fleet
+from ..services.fleet import TOPIC_DECISIONS, TOPIC_HEAL, TOPIC_QUOTA, TOPIC_SPEED, Fleet
+from ..services.heal_reports import HealReports
 from ..services.identity import certificates
 from ..services.identity.identity import Identity
 from ..services.identity.ldap import Ldap
@@ -198,6 +199,7 @@ class Worker:
     def _build_mesh(self) -> None:
         """What the other workers may ask this one."""
         self.observers = Observers(self.pages.board, self.fleet, endpoint_of(self.context))
+        self.heal_reports = HealReports(self.sets.all, self.buckets, self.fleet)
         topics: dict[int, Topic] = {
             TOPIC_SUBMIT: SubmitTopic({number: owner.submit for number, owner in self.sets.owners.items()}),
             TOPIC_CLAIM: ClaimTopic(self.claims),
@@ -206,6 +208,7 @@ class Worker:
             TOPIC_SPEED: SpeedTopic(self.buckets, self.objects, self.put_pool, self.get_pool),
             TOPIC_QUOTA: QuotaTopic(self.grants),
             TOPIC_DECISIONS: DecisionsTopic(self.decisions),
+            TOPIC_HEAL: self.heal_reports.topic,
         }
         self.mesh = MeshServer(self.observers.topics(topics))
 
@@ -271,12 +274,16 @@ class Worker:
             machine,
             self.configuration.settings,
             self.configuration,
-            observing=self.observers.observing(Inside(self.buckets, self.listing, self.purge, RawRows(self.sets.all).of)),
+            observing=self.observers.observing(self._inside()),
             ldap=self.ldap,
             openid=self.sts.openid,
             decisions=self.decisions,
             insight=Insight(Simulator(self.identity, self.access, self.buckets), self.fleet),
         )
+
+    def _inside(self) -> Inside:
+        """What looks at the inside are given."""
+        return Inside(self.buckets, self.listing, self.purge, RawRows(self.sets.all).of, self.heal_reports)
 
     def _root(self) -> Root:
         """The root credentials as they were at the start of the server: a reload does not change them."""

@@ -13,6 +13,7 @@ from sos.admin import crypto
 from sos.admin.api import AdminApi
 from sos.admin.call import Services
 from sos.admin.cluster import Drive, ServerFacts, SetShape
+from sos.admin.observing import Inside, Observing
 from sos.config.settings import Settings
 from sos.domain.errors import AccessDenied, NoSuchBucket, StoreError
 from sos.http.message import Headers, Reply, Request
@@ -20,6 +21,7 @@ from sos.http.signed import Signed
 from sos.meta.records import BucketRecord, CounterRecord
 from sos.services.access import Access
 from sos.services.configuration import Configuration
+from sos.services.heal_reports import Item, Step, Wanted
 from sos.services.identity.policies import Target
 from sos.services.usage import Usages
 from tests.kit.identities import MAIN, ROOT, World, run
@@ -91,6 +93,16 @@ class FakeCluster:
         self.frozen.append(frozen)
 
 
+class FakeReports:
+    """One bucket, told in one step."""
+
+    async def begin(self, wanted: Wanted, sees: Callable[[BucketRecord], bool]) -> tuple[int, int]:
+        return 0, 1
+
+    async def fetch(self, slot: int, number: int) -> Step:
+        return Step((Item("b", states=("ok", "ok", "ok", "offline")),), ended=True)
+
+
 class Answer:
     def __init__(self, reply: Reply, secret: str) -> None:
         assert isinstance(reply.body, bytes)
@@ -119,7 +131,8 @@ class Admin:
         self.buckets, self.usage, self.cluster = FakeBuckets(), FakeUsage(), FakeCluster()
         self.configuration = Configuration(self.identity.realm, self.world.pages, Settings(), {})
         services = Services(
-            self.identity, Access(), self.buckets, self.usage, self.cluster, Settings, self.configuration, QuickEnvelopes()  # type: ignore[arg-type]
+            self.identity, Access(), self.buckets, self.usage, self.cluster, Settings, self.configuration, QuickEnvelopes(),  # type: ignore[arg-type]
+            Observing(looks=Inside(None, None, None, None, FakeReports())),  # type: ignore[arg-type]
         )  # fmt: skip
         self.api = AdminApi(services)
 

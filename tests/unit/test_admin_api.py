@@ -360,7 +360,12 @@ def test_a_stop_is_asked_for_once_and_not_by_a_dry_run(admin: Admin) -> None:
 def test_a_heal_runs_while_a_drive_lacks_shards(admin: Admin) -> None:
     token = admin.ask("POST heal/", {"recursive": True, "dryRun": True}).json["clientToken"]
     status = admin.ask("POST heal/", clientToken=token).json
-    assert (status["summary"], status["detail"], status["items"]) == ("running", "Being healed: /data2", [])
+    assert (status["summary"], status["detail"]) == ("running", "Being healed: /data2")
+    (item,) = status["items"]
+    assert (item["type"], item["bucket"], item["diskCount"], item["setCount"]) == ("bucket", "b", 4, 2)
+    assert item["before"] == item["after"]
+    assert [one["state"] for one in item["before"]["drives"]] == ["ok", "ok", "ok", "offline"]
+    assert item["before"]["drives"][3]["endpoint"] == "/data4"
     assert (status["settings"]["recursive"], status["settings"]["dryRun"]) == (True, True)
     assert admin.ask("POST heal/b", clientToken=token).code == "XMinioHealInvalidClientToken"
     admin.user("alice", admin.policy("informed", "admin:ServerInfo"))

@@ -1,14 +1,18 @@
 """``mc admin heal``: what is being healed, and the call that starts it.
 
 Drives in sync that lack shards are healed by the owners of their sets at all times, whether anybody asks or not, so a
-start has nothing to start: it gives a token, and who comes back with it is told whether something is being healed still.
+start has no healing to start: it begins a report. Who comes back with its token is told of buckets and objects, item by
+item, on which drives they are whole, are missing, or cannot be seen, and whether something is being healed still.
 What healing would have to do beyond that (reading everything, removing, rewriting) is refused; nothing is ever told as
-healed by a call.
+healed by a call: what was before and what is after are the same.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from struct import Struct
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 from blake3 import blake3
@@ -16,12 +20,18 @@ from blake3 import blake3
 from ...domain.errors import HealMissingBucket, HealTokenUnknown, InvalidRequest, NotImplementedHere
 from ...domain.names import check_bucket_name
 from ...http.message import Reply
+from ...meta.records import BucketRecord
+from ...services.access import owner_of
+from ...services.heal_reports import Item, Wanted
 from .. import moments
-from ..call import Call, plain
+from ..call import Call, plain, some
+from ..cluster import SetShape
 from .drives import shown_drive
 
-START_BYTES, FLAG_BYTES, MAC_BYTES = 8, 1, 16
+MAC_BYTES = 16
 _RECURSIVE, _DRY = 1, 2
+_TOKEN = Struct(">QBHQ")
+"""Start, flags, worker and number of the report."""
 
 
 class Options(msgspec.Struct, rename="camel"):
@@ -65,56 +75,95 @@ async def heal(call: Call) -> Reply:
     options.require_known()
     if bucket:
         check_bucket_name(bucket)
-        await call.services.buckets.get(bucket)
-    began_ns = call.request.received_ns
-    address = call.request.peer
-    return plain(
-        {
-            "clientToken": _token(call, began_ns, _RECURSIVE * options.recursive | _DRY * options.dry_run),
-            "clientAddress": address,
-            "startTime": moments.show(began_ns),
-        }
-    )
+    return plain(await _start(call, Wanted(bucket, prefix.encode(), options.recursive), options.dry_run))
+
+
+async def _start(call: Call, wanted: Wanted, dry_run: bool) -> dict[str, Any]:
+    """madmin ``HealStartSuccess``. :raises NoSuchBucket:"""
+    reports, began_ns = call.services.observing.inside.heal_reports, call.request.received_ns
+    flags = _RECURSIVE * wanted.recursive | _DRY * dry_run
+
+    def sees(record: BucketRecord) -> bool:
+        return owner_of(record) == call.account or (call.who.root and call.other is None)
+
+    token = _token(call, Task(began_ns, flags, *await reports.begin(wanted, sees)))
+    return {"clientToken": token, "clientAddress": call.request.peer, "startTime": moments.show(began_ns)}
 
 
 async def _status(call: Call, token: str) -> dict[str, Any]:
-    """madmin ``HealTaskStatus``. :raises HealTokenUnknown:"""
-    began_ns, flags = _opened(call, token)
+    """madmin ``HealTaskStatus``. :raises HealTokenUnknown, Busy"""
+    task = _opened(call, token)
+    step = await call.services.observing.inside.heal_reports.fetch(task.slot, task.number)
+    if step is None:
+        raise HealTokenUnknown()
     sets = await call.services.cluster.sets()
     healing = [drive.path for one in sets for drive in one.drives if drive.healing]
+    summary = "stopped" if step.failure else "running" if healing or not step.ended else "finished"
     return {
-        "summary": "running" if healing else "finished",
-        "detail": f"Being healed: {', '.join(healing)}" if healing else "",
-        "startTime": moments.show(began_ns),
+        "summary": summary,
+        "detail": step.failure or (f"Being healed: {', '.join(healing)}" if healing else ""),
+        "startTime": moments.show(task.began_ns),
         "settings": {
-            "recursive": bool(flags & _RECURSIVE),
-            "dryRun": bool(flags & _DRY),
+            "recursive": bool(task.flags & _RECURSIVE),
+            "dryRun": bool(task.flags & _DRY),
             "remove": False,
             "recreate": False,
             "scanMode": 0,
             "updateParity": False,
             "nolock": False,
         },
-        "items": [],
+        "items": [_shown(sets, item, number) for number, item in enumerate(step.items)],
     }
 
 
-def _token(call: Call, began_ns: int, flags: int) -> str:
-    """Any worker knows a token again, also after a restart: it is the path, the start and the flags, signed."""
-    text = began_ns.to_bytes(START_BYTES, "big") + bytes([flags])
+def _shown(sets: Sequence[SetShape], item: Item, number: int) -> dict[str, Any]:
+    """madmin ``HealResultItem``."""
+    about = sets if item.set < 0 else [sets[item.set]]
+    paths = [drive.path for one in about for drive in one.drives]
+    drives = [{"uuid": "", "endpoint": path, "state": state} for path, state in zip(paths, item.states, strict=True)]
+    # without a payload there are rows alone, of which every drive has a whole copy
+    k, m = (item.k, item.m) if item.k else (len(drives) - about[0].parity, about[0].parity)
+    return {
+        "resultId": number,
+        "type": "object" if item.object else "bucket",
+        "bucket": item.bucket,
+        "object": item.object.decode("utf-8", "replace"),
+        "versionId": str(UUID(bytes=item.version_id)) if item.version_id else "",
+        "detail": "",
+        **some(parityBlocks=m if item.object else None, dataBlocks=k if item.object else None),
+        "diskCount": len(drives),
+        "setCount": len(about),
+        "before": {"drives": drives},
+        "after": {"drives": drives},
+        "objectSize": item.size,
+    }
+
+
+class Task(NamedTuple):
+    """What a token stands for."""
+
+    began_ns: int
+    flags: int
+    slot: int
+    number: int
+
+
+def _token(call: Call, task: Task) -> str:
+    """Any worker knows a token again, and whose report it is: it is the task, signed together with the path."""
+    text = _TOKEN.pack(*task)
     return (text + _mac(call, text)).hex()
 
 
-def _opened(call: Call, token: str) -> tuple[int, int]:
+def _opened(call: Call, token: str) -> Task:
     """:raises HealTokenUnknown: none that was given for this path"""
     try:
         raw = bytes.fromhex(token)
     except ValueError:
         raise HealTokenUnknown() from None
-    text, mac = raw[: START_BYTES + FLAG_BYTES], raw[START_BYTES + FLAG_BYTES :]
+    text, mac = raw[: _TOKEN.size], raw[_TOKEN.size :]
     if len(mac) != MAC_BYTES or mac != _mac(call, text):
         raise HealTokenUnknown()
-    return int.from_bytes(text[:START_BYTES], "big"), text[START_BYTES]
+    return Task(*_TOKEN.unpack(text))
 
 
 def _mac(call: Call, text: bytes) -> bytes:
