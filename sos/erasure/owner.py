@@ -37,13 +37,13 @@ from . import catchup, oplog, protocol
 from .committed import Committed
 from .confirmed import Confirmed
 from .doubts import Doubts
-from .gather import Gathering
 from .keeper import Keeper
 from .last_group import take_note_away
 from .limits import Limits
 from .member import Member, ask
-from .pending import NOTHING, BucketOf, Decide, Pending, Place, Ticket, decode_outcome
+from .pending import NOTHING, BucketOf, Decide, Pending, Place, decode_outcome
 from .protocol import DriveState, Report, Verdict
+from .queue import Queue
 from .recovery import ANSWER_S_MAX, Recall, Recovered, Recovery
 
 log = logging.getLogger("sos.erasure.owner")
@@ -118,12 +118,9 @@ class Owner:
         self._stable = protocol.stable_quorum(k, m)
         self._pages, self._decide, self._bucket_of, self._clock = pages, decide, bucket_of, clock
         self._log_first = 1
-        self._queue: deque[Ticket] = deque()
-        self._queued = 0
-        self._work = asyncio.Event()
+        self._queue = Queue(number, self._limits)
         self._served = asyncio.Event()
         self._stopping = False
-        self._gathering = Gathering(self._limits.pause_s_max)
         self._committed = self._remember_none()
         self._unsure: frozenset[bytes] = frozenset()
         self._times_ns: deque[int] = deque(maxlen=TIMES_KEPT)
@@ -159,7 +156,7 @@ class Owner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._fail_queue()
+        self._queue.fail(WriteQuorumLost(set=self.number))
         for member in self.members:
             member.close()
 
@@ -200,37 +197,27 @@ class Owner:
             raise OwnerLeaves(set=self.number)
         if self._lost:
             raise WriteQuorumLost(set=self.number)
-        if self._queued + len(proposals) > self._limits.queued_proposals_max:
-            raise Busy(set=self.number)
-        ticket = Ticket(proposals, asyncio.get_running_loop().create_future())
-        self._queue.append(ticket)
-        self._queued += len(proposals)
-        self._work.set()
-        self._gathering.arrived(len(self._queue))
-        return await ticket.future
+        return await self._queue.add(proposals).future
 
     # -- the committer ------------------------------------------------------------------------------------
 
     async def _commit_forever(self) -> None:
         while True:
-            await self._work.wait()
+            await self._queue.filled()
             await self._served.wait()
-            await self._gathering.pause(lambda: len(self._queue))
+            await self._queue.gathered()
             async with self.turn:
                 if self.serving and self._queue:
                     await self._commit_next()
-            if not self._queue:
-                self._work.clear()
             # let the callers just answered, and their next requests, into the next group
             await asyncio.sleep(0)
 
     async def _commit_next(self) -> None:
         self.leave_suspects()
-        places = self._take()
+        places = self._queue.take()
         began_s = time.monotonic()
         await self._commit_taken(places)
-        callers = len({ticket for ticket, _ in places})
-        self._gathering.after(callers, len(self._queue), time.monotonic() - began_s)
+        self._queue.taken(places, time.monotonic() - began_s)
 
     async def _commit_taken(self, places: list[Place]) -> None:
         try:
@@ -247,40 +234,11 @@ class Owner:
                 ticket.fail(InternalFault(f"{type(error).__name__}: {error}", set=self.number))
             self.step_down("internal fault")
 
-    def _take(self) -> list[Place]:
-        """The next proposals, bounded in number and inline bytes."""
-        places: list[Place] = []
-        size = 0
-        while self._queue and len(places) < self._limits.group_proposals_max:
-            ticket = self._queue[0]
-            if ticket.future.done() or ticket.taken == len(ticket.proposals):
-                self._queue.popleft()
-                self._queued -= len(ticket.proposals) - ticket.taken
-                continue
-            size += sum(map(len, getattr(ticket.proposals[ticket.taken], "inline", ())))
-            if places and size > self._limits.group_inline_bytes_max:
-                break
-            places.append((ticket, ticket.taken))
-            ticket.taken += 1
-            self._queued -= 1
-        return places
-
-    def _give_back(self, places: Sequence[Place]) -> None:
-        """Queue proposals again, in front: they are answered after the recovery, from the log if it has them."""
-        for ticket, index in reversed(places):
-            if ticket.outcomes[index] is not None or ticket.future.done():
-                continue
-            ticket.taken = min(ticket.taken, index)
-            if not self._queue or self._queue[0] is not ticket:
-                self._queue.appendleft(ticket)
-        self._queued = sum(len(ticket.proposals) - ticket.taken for ticket in self._queue)
-        self._work.set()
-
     async def _commit(self, places: list[Place], full: bool = False) -> None:
         """Decide, write, publish, answer."""
         decided = self._decide_all(places, full)
         if decided is None:
-            self._give_back(places)
+            self._queue.give_back(places)
             self.step_down("no drive can be read")
             return
         if not decided.operations:
@@ -292,7 +250,7 @@ class Owner:
             self._publish_group(decided)
             self._answer(decided)
         elif verdict is Verdict.LOST:
-            self._give_back(places)
+            self._queue.give_back(places)
             self.step_down("write quorum lost")
         elif not full:
             # every drive refused for lack of space, and none changed: what frees space still goes through
@@ -323,7 +281,7 @@ class Owner:
 
     def _refuse_unreadable(self, places: list[Place], full: bool, fault: DriveFault) -> Pending | None:
         if len(places) > 1:
-            self._give_back(places[1:])
+            self._queue.give_back(places[1:])
             del places[1:]
             return self._decide_all(places, full)
         ticket, index = places[0]
@@ -551,7 +509,7 @@ class Owner:
             if recovered is None:
                 self._lost = True
                 self._stand_by()
-                self._fail_queue()
+                self._queue.fail(WriteQuorumLost(set=self.number))
                 await self._publish_readable(recovery.reports)
             else:
                 self._begin_service(recovered)
@@ -593,9 +551,3 @@ class Owner:
         self.serving = False
         self._served.clear()
         self._keeper.wake()
-
-    def _fail_queue(self) -> None:
-        for ticket in self._queue:
-            ticket.fail(WriteQuorumLost(set=self.number))
-        self._queue.clear()
-        self._queued = 0
