@@ -4,11 +4,12 @@ A drive that was away, was replaced by a blank one, or was too full for a while 
 may lack shards. For each row that those operations touched:
 
 1. an inline shard that the drive does not hold is rebuilt from the others and written into its ``inline`` table;
-2. an extent whose ``have`` leaves the drive out (on a drive that was blank: any whose footer is not there) is rebuilt to
-   its place in the volume, made durable, and only then ``have`` says so (I7).
+2. an extent whose ``have`` leaves the drive out, or whose footer is not there (the drive is an older copy of itself, or
+   lost what it had synced), is rebuilt to its place in the volume, made durable, and only then ``have`` says so (I7).
 
-Where the log no longer reaches back to the mark, all rows are looked at. At the end the mark goes, unless something was
-left out anew or could not be rebuilt; then all of it is tried again later, which finds little left to do.
+Where the log no longer reaches back to the mark, all rows are looked at, and footers only on a drive that was blank. At
+the end the mark goes, unless something was left out anew or could not be rebuilt; then all of it is tried again later,
+which finds little left to do.
 
 An extent that is dropped and punched while it is rebuilt is punched again on this drive.
 """

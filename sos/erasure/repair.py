@@ -76,13 +76,15 @@ class Repair:
 
     def wants(self, mark: HealMark) -> Iterator[list[Want]]:
         """What the drive lacks of everything that its mark covers, in steps, up to the present."""
-        for found in self._covered(mark):
-            yield [w for want in found if (w := self._lacking(want, mark.blank)).refs]
+        for found, doubted in self._covered(mark):
+            yield [w for want in found if (w := self._lacking(want, doubted)).refs]
 
-    def _lacking(self, want: Want, blank: bool) -> Want:
-        return want._replace(refs=[ref for ref in want.refs if self.lacks(ref, blank)])
+    def _lacking(self, want: Want, doubted: bool) -> Want:
+        return want._replace(refs=[ref for ref in want.refs if self.lacks(ref, doubted)])
 
-    def _covered(self, mark: HealMark) -> Iterator[list[Want]]:
+    def _covered(self, mark: HealMark) -> Iterator[tuple[list[Want], bool]]:
+        """Rows, and whether ``have`` is doubted: of what came after the drive's last position, the drive may have held
+        shards once and be an older copy of itself now, or have lost what it said it had synced."""
         self.seq = mark.seq
         with self._snapshot() as snapshot:
             whole = mark.blank or oplog.first(snapshot) > mark.seq + 1
@@ -91,9 +93,10 @@ class Repair:
             # a row that moves between the tables meanwhile is in the log after this
             self.seq = began
             for table in TABLES:
-                yield from self._table(table)
+                for rows in self._table(table):
+                    yield rows, mark.blank
         while (touched := self._touched()) is not None:
-            yield touched
+            yield touched, True
 
     def _table(self, table: str) -> Iterator[list[Want]]:
         start: bytes | None = b""
@@ -119,14 +122,15 @@ class Repair:
 
     # -- repairs --------------------------------------------------------------------------------------
 
-    def lacks(self, ref: DataRef, blank: bool) -> bool:
+    def lacks(self, ref: DataRef, doubted: bool) -> bool:
+        """:param doubted: ``have`` alone does not tell, the footer must be there"""
         if not ref.volume:
             txn = self._engine.begin_read()
             try:
                 return txn.get("inline", ref.data_id) is None
             finally:
                 txn.close()
-        return not ref.have >> self._drive & 1 or (blank and not self._is_there(ref))
+        return not ref.have >> self._drive & 1 or (doubted and not self._is_there(ref))
 
     def _is_there(self, ref: DataRef) -> bool:
         """Whether the footer of the drive's shard is what it should be; it was written last."""

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import random
+import shutil
 import socket
 import sys
 import termios
@@ -245,6 +246,23 @@ def test_an_index_that_was_cut_off_stops_nothing(four: Rig, drive: int) -> None:
         four.server.start()
         read_all(four, stored)
     four.wait_whole(60)
+    assert check_shards_after_stop(four) == len(stored)
+
+
+def test_an_older_copy_of_a_drive_gets_all_that_it_missed(four: Rig) -> None:
+    """Restored from a backup, or a device that lost what it had synced: records say that it holds shards, it does not."""
+    stored = {f"old{i}": four.put(f"old{i}", size) for i, size in enumerate((1000, 400_000, 3 * MIB))}
+    four.server.stop()
+    drive = Path(four.paths[1])
+    shutil.copytree(drive, drive.with_name("copy"))
+    four.server.start()
+    stored |= {f"new{i}": four.put(f"new{i}", size) for i, size in enumerate((1000, 400_000, 3 * MIB, 400_000))}
+    four.server.stop()
+    shutil.rmtree(drive)
+    drive.with_name("copy").rename(drive)
+    four.server.start()
+    four.wait_whole()
+    read_all(four, stored)
     assert check_shards_after_stop(four) == len(stored)
 
 
