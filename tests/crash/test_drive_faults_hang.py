@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.kit.devices import LONG, missing
-from tests.kit.history import History
-from tests.kit.load import Load, Session
-from tests.kit.replicas import inspect
+from tests.kit.load import Load
 from tests.kit.rig import Rig, rig
+from tests.kit.rig_load import finish, started
 from tests.kit.server import until
 
 #: Clients give up on a worker that hangs after 30 s; until then it is replaced.
@@ -31,26 +30,6 @@ def four(tmp_path: Path) -> Iterator[Rig]:
         yield one
 
 
-def started(one: Rig) -> tuple[History, Session]:
-    history = History()
-    one.server.start()
-    session = Session(one.server, history, "first")
-    session.prepare()
-    one.create()
-    return history, session
-
-
-def finish(one: Rig, history: History, session: Session, load: Load) -> None:
-    """Everything acknowledged is there, in every replica, with all its shards."""
-    one.wait_whole(PATIENCE_S)
-    session.close()
-    session.read_all()
-    assert load.problems == [] and session.problems == []
-    history.check()
-    assert one.check_shards() > 0
-    inspect(one.paths)
-
-
 @pytest.mark.parametrize("drive", [pytest.param(3, marks=LONG), 0])
 def test_requests_go_on_beside_a_hung_drive_and_it_returns(four: Rig, drive: int) -> None:
     """R05: drive 4 is read for inline shards only, and leaves when a group of commits waits for it. Of drive 1 both workers
@@ -64,7 +43,7 @@ def test_requests_go_on_beside_a_hung_drive_and_it_returns(four: Rig, drive: int
             assert four.health().status == 200
         four.wait_whole(PATIENCE_S)
         load.wait_for(20)
-    finish(four, history, session, load)
+    finish(four, history, session, load, PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +73,7 @@ def test_a_worker_that_is_killed_while_it_hangs_on_a_drive_is_replaced(four: Rig
         four.wait_whole(PATIENCE_S)
         until(lambda: not any(exists(pid) for pid in told), "the old processes to end")
         load.wait_for(20)
-    finish(four, history, session, load)
+    finish(four, history, session, load, PATIENCE_S)
 
 
 def exists(pid: int) -> bool:

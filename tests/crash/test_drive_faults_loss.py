@@ -8,34 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.kit.devices import LONG, missing
-from tests.kit.history import History
-from tests.kit.load import BUCKET, Load, Session
-from tests.kit.replicas import inspect
+from tests.kit.load import BUCKET, Load
 from tests.kit.rig import Rig, rig
+from tests.kit.rig_load import finish, started
 from tests.kit.server import BROKEN, until
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "-")
-
-
-def started(one: Rig) -> tuple[History, Session]:
-    """A server with a bucket, and the history of all that follows."""
-    history = History()
-    one.server.start()
-    session = Session(one.server, history, "first")
-    session.prepare()
-    one.create()
-    return history, session
-
-
-def finish(one: Rig, history: History, session: Session, load: Load) -> None:
-    """Everything acknowledged is there, in every replica, with all its shards."""
-    one.wait_whole()
-    session.close()  # the server may have been started anew
-    session.read_all()
-    assert load.problems == [] and session.problems == []
-    history.check()
-    assert one.check_shards() > 0
-    inspect(one.paths)
 
 
 @pytest.mark.parametrize(

@@ -11,39 +11,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from tests.kit.server import ROOT, alive, children, until
+
 PATIENCE_S = 20.0
-T = TypeVar("T")
-
-
-def until(get: Callable[[], T], what: str, patience_s: float = PATIENCE_S) -> T:
-    """Waits for a condition; the value that made it true."""
-    end = time.monotonic() + patience_s
-    while time.monotonic() < end:
-        if value := get():
-            return value
-        time.sleep(0.005)
-    raise AssertionError(f"waited {patience_s} s for {what}")
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def children(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-        return [int(word) for word in file.read().split()]
 
 
 class Server:

@@ -15,8 +15,7 @@ from sos.base.pages import Pages
 from sos.supervisor.boot import BootFailed, in_child
 from sos.supervisor.probe import bad_drives
 from sos.supervisor.suspects import Suspects
-
-from .conftest import ROOT, alive, until
+from tests.kit.server import ROOT, alive, until
 
 OWN = {"MINIO_ROOT_USER": "operator", "MINIO_ROOT_PASSWORD": "a-good-password"}
 

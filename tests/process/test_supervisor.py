@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Server, alive, hear, talk, until
+from tests.kit.server import alive, until
+
+from .conftest import Server, hear, talk
 
 Serve = Callable[..., Server]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -11,14 +10,6 @@ import pytest
 from sos.http.message import Reply
 from sos.s3.operations import OPERATIONS
 from tests.kit.surface import Surface
-
-
-@pytest.fixture
-def s3() -> Iterator[Surface]:
-    surface = Surface()
-    assert surface.send("PUT", "/bucket").status == 200
-    yield surface
-    surface.close()
 
 
 def fill(s3: Surface, *keys: str) -> None:

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
 
 import msgspec
 import pytest
 
 from sos.domain.errors import ReadQuorumLost
 from tests.kit.surface import Answer, Surface
-
-
-@pytest.fixture
-def s3() -> Iterator[Surface]:
-    surface = Surface()
-    assert surface.send("PUT", "/bucket").status == 200
-    yield surface
-    surface.close()
 
 
 def delete(s3: Surface, inner: str, root: str = "Delete") -> Answer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,14 +15,6 @@ from sos.s3.xml import requests
 from tests.kit.surface import Answer, Surface
 
 BIG = bytes(5 * 1024 * 1024)
-
-
-@pytest.fixture
-def s3() -> Iterator[Surface]:
-    surface = Surface()
-    assert surface.send("PUT", "/bucket").status == 200
-    yield surface
-    surface.close()
 
 
 def begin(s3: Surface, headers: dict[str, str] | None = None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,14 +11,6 @@ from sos.domain import checksums
 from tests.kit.surface import Surface
 
 DATA = bytes(range(256)) * 4
-
-
-@pytest.fixture
-def s3() -> Iterator[Surface]:
-    surface = Surface()
-    assert surface.send("PUT", "/bucket").status == 200
-    yield surface
-    surface.close()
 
 
 def test_put_get_head_round_trip(s3: Surface) -> None:

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.kit.signed_requests import ACCESS, hmac_sha256, v4_key
 from tests.kit.surface import Answer, Surface
-
-
-@pytest.fixture
-def s3() -> Iterator[Surface]:
-    surface = Surface()
-    assert surface.send("PUT", "/bucket").status == 200
-    yield surface
-    surface.close()
 
 
 def post(s3: Surface, fields: dict[str, str], data: bytes = b"data", sign: bool = True, limit: int = 100) -> Answer:

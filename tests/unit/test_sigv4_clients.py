@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -35,16 +36,20 @@ def now_s() -> float:
     return time.time()
 
 
-def capture(operation: str, arguments: dict[str, object], **config: object) -> tuple[Request, float]:
-    """The request that boto3 would send."""
-    client = boto3.client(
+def sdk(**config: Any) -> Any:
+    return boto3.client(
         "s3",
         endpoint_url="http://s3.test:9000",
         aws_access_key_id=ACCESS,
         aws_secret_access_key=SECRET,
         region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}, **config),  # type: ignore[arg-type]
+        config=Config(s3={"addressing_style": "path"}, **config),
     )
+
+
+def capture(operation: str, arguments: dict[str, object], **config: object) -> tuple[Request, float]:
+    """The request that boto3 would send."""
+    client = sdk(**config)
     caught: list[Request] = []
 
     def stop(request: AWSRequest, **_: object) -> None:
@@ -94,14 +99,7 @@ def test_boto3_operations(version: str, operation: str, arguments: dict[str, obj
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 @pytest.mark.parametrize("key", NAMES)
 def test_boto3_presigned(version: str, key: str) -> None:
-    client = boto3.client(
-        "s3",
-        endpoint_url="http://s3.test:9000",
-        aws_access_key_id=ACCESS,
-        aws_secret_access_key=SECRET,
-        region_name="us-east-1",
-        config=Config(signature_version=version, s3={"addressing_style": "path"}),
-    )
+    client = sdk(signature_version=version)
     url = client.generate_presigned_url("put_object", {"Bucket": "bucket", "Key": key}, ExpiresIn=60)
     parts = urlsplit(url)
     sent = make_request("PUT", parts.path + "?" + parts.query, [("host", parts.netloc)])
