@@ -173,6 +173,10 @@ def test_lists_of_one_kind_of_keys_name_those_who_have_any(admin: Admin) -> None
     def named(kind: str) -> list[str]:
         return sorted(admin.ask("GET list-access-keys-bulk", listType=kind, all="true").opened)
 
+    admin.attach(admin.policy("lister", "admin:ListServiceAccounts"), "bob")
+    asked = admin.ask("GET list-access-keys-bulk", who="bob", listType="all", users="alice")
+    assert list(asked.opened) == ["alice"]  # who all the users are takes a right of its own
+    assert admin.ask("GET list-access-keys-bulk", who="bob", listType="all", all="true").code == "AccessDenied"
     assert named("svcacc-only") == ["alice"] and named("sts-only") == []
     assert named("all") == named("users-only") == sorted(["alice", "bob", ROOT])
 

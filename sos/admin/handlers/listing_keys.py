@@ -37,8 +37,9 @@ async def list_bulk(call: Call) -> Reply:
     if every and users:
         raise InvalidRequest("Either users or all can be given.")
     own = not every and all(call.names_self(name) for name in users)
-    for action in ("admin:ListUsers", "admin:ListServiceAccounts"):
-        await call.require(action, own=own)
+    if every:
+        await call.require("admin:ListUsers")
+    await call.require("admin:ListServiceAccounts", own=own)
     keys = await (_of_all(call) if every else _of_some(call, users))
     shown = {name: _shown(call, keys[name], kinds) for name in sorted(keys)}
     if len(kinds) == 1:  # of one kind of keys: those who have any
