@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from ..http.message import Reply
 from . import sts
@@ -78,28 +79,19 @@ def _row(
     return Operation(name, method, level, queries, headers, named, versioned, handler, by_handler, note, signed)
 
 
-def _service(method: str, select: str, name: str, handler: Handler | None = None, **more: str) -> Operation:
-    return _row(Level.SERVICE, method, select, name, handler, **more)  # type: ignore[arg-type]
-
-
-def _bucket(method: str, select: str, name: str, handler: Handler | None = None, **more: str) -> Operation:
-    return _row(Level.BUCKET, method, select, name, handler, **more)  # type: ignore[arg-type]
-
-
-def _object(method: str, select: str, name: str, handler: Handler | None = None, **more: str) -> Operation:
-    return _row(Level.OBJECT, method, select, name, handler, **more)  # type: ignore[arg-type]
-
+_service = partial(_row, Level.SERVICE)
+_bucket = partial(_row, Level.BUCKET)
+_object = partial(_row, Level.OBJECT)
 
 _EXTENSION = "extension of MinIO"
 _NONE_SET = "answers for a bucket without this configuration"
 _missing, _empty = unconfigured.get_missing, unconfigured.get_empty
 
 SERVICE_OPERATIONS = (
-    _row(Level.SERVICE, "GET", "", "ListBuckets", buckets.list_buckets, action="ListAllMyBuckets", by_handler=True),
+    _service("GET", "", "ListBuckets", buckets.list_buckets, action="ListAllMyBuckets", by_handler=True),
     _service("GET", "events", "ListenNotification", note=_EXTENSION),
     _service("GET", "x-id=ListDirectoryBuckets", "ListDirectoryBuckets", action="ListAllMyDirectoryBuckets"),
-    _row(
-        Level.SERVICE,
+    _service(
         "POST",
         "",
         "AssumeRole",
@@ -112,7 +104,7 @@ SERVICE_OPERATIONS = (
 )
 
 BUCKET_OPERATIONS = (
-    _row(Level.BUCKET, "PUT", "", "CreateBucket", buckets.create_bucket, by_handler=True),
+    _bucket("PUT", "", "CreateBucket", buckets.create_bucket, by_handler=True),
     _bucket("HEAD", "", "HeadBucket", buckets.head_bucket, action="ListBucket"),
     _bucket("DELETE", "", "DeleteBucket", buckets.delete_bucket),
     _bucket(
@@ -138,11 +130,8 @@ BUCKET_OPERATIONS = (
     _bucket(
         "GET", "uploads", "ListMultipartUploads", multipart.list_multipart_uploads, action="ListBucketMultipartUploads"
     ),
-    _row(
-        Level.BUCKET, "POST", "delete", "DeleteObjects", deleting.delete_objects, action="DeleteObject", by_handler=True
-    ),
-    _row(
-        Level.BUCKET,
+    _bucket("POST", "delete", "DeleteObjects", deleting.delete_objects, action="DeleteObject", by_handler=True),
+    _bucket(
         "POST",
         "",
         "PostObject",

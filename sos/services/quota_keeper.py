@@ -27,6 +27,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -273,7 +274,10 @@ class Keeper:
                 held.void = True
         for number in {held.wanted.set for held in self._held.values() if held.void} - self._flushes.keys():
             task = self._flushes[number] = asyncio.create_task(self._drop_void(number))
-            task.add_done_callback(lambda _, number=number: self._flushes.pop(number, None))  # type: ignore[misc]
+            task.add_done_callback(partial(self._flushed, number))
+
+    def _flushed(self, number: int, _: object) -> None:
+        self._flushes.pop(number, None)
 
     def _lost(self, held: _Held) -> bool:
         wanted = held.wanted

@@ -11,6 +11,7 @@ import mmap
 import os
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from .processes import Child, spawn
 
@@ -24,7 +25,7 @@ PROBE_FILE = "probe"
 
 def bad_drives(paths: Sequence[str]) -> list[int]:
     """Indices of the drives that fail or do not answer."""
-    children = [spawn(lambda path=path: _try(path)) for path in paths]  # type: ignore[misc]
+    children = [spawn(partial(_try, path)) for path in paths]
     until_s = time.monotonic() + PATIENCE_S
     return [i for i, child in enumerate(children) if _verdict(child, until_s) != 0]
 
