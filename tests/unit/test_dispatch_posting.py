@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime, timedelta
+from email.header import decode_header, make_header
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_a_form_makes_an_object(s3: Surface) -> None:
     assert (done.status, done.headers["location"]) == (204, "http://s3.test/bucket/form/name.txt")
     got = s3.send("GET", "/bucket/form/name.txt")
     assert (got.body, got.headers["content-type"], got.headers["cache-control"]) == (b"data", "text/x", "no-store")
-    assert got.headers["x-amz-meta-a"].encode("latin-1").decode() == "grün"
+    assert str(make_header(decode_header(got.headers["x-amz-meta-a"]))) == "grün"
     assert got.headers["x-amz-tagging-count"] == "1"
 
 
