@@ -271,6 +271,10 @@ def test_policies_without_statements_go_and_those_built_in_stay(root: AdminWire)
     assert report["removed"] == {"policies": [name]}
     assert [one["name"] for one in report["failed"]["policies"]] == ["no-such"]
     assert root.ask("GET info-canned-policy", name=name).code == "XMinioAdminNoSuchPolicy"
+    everything = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["**"]}  # as MinIO exports the resource *
+    whole = identities(policies={name: {"Version": "2012-10-17", "Statement": [everything]}})
+    assert root.ask("PUT import-iam-v2", whole).json["added"] == {"policies": [name]}
+    assert root.ask("DELETE remove-canned-policy", name=name).status == 200
     bad = identities(policies={name: {"Version": "2012-10-17", "Statement": [{"Effect": "Perhaps"}]}})
     assert "invalid Effect Perhaps" in root.ask("PUT import-iam-v2", bad).json["failed"]["policies"][0]["message"]
 

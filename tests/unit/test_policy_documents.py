@@ -221,6 +221,13 @@ def test_a_document_survives_the_way_there_and_back(kind: Kind, given: dict[str,
     assert set(written) == {name for name in given if name != "Principal" or kind is Kind.BUCKET}
 
 
+def test_everything_as_minio_exports_it_is_everything() -> None:
+    document = parse(raw(statement(Resource=["**"]), without("Resource", NotResource="***")), Kind.IDENTITY)
+    assert (document.statements[0].resources, document.statements[1].not_resources) == (("*",), ("*",))
+    with pytest.raises(MalformedPolicy):
+        parse(raw(statement(Resource="**b")), Kind.IDENTITY)
+
+
 def test_a_lone_statement_needs_no_list() -> None:
     assert (
         len(parse(json.dumps({"Version": VERSION, "Statement": statement()}).encode(), Kind.IDENTITY).statements) == 1

@@ -191,8 +191,8 @@ def _statement(value: object, kind: Kind) -> Statement:
         not_principals=_principals(members, "NotPrincipal"),
         actions=_strings(members, "Action"),
         not_actions=_strings(members, "NotAction"),
-        resources=_strings(members, "Resource"),
-        not_resources=_strings(members, "NotResource"),
+        resources=_resources(members, "Resource"),
+        not_resources=_resources(members, "NotResource"),
         conditions=_conditions(members),
     )
 
@@ -214,6 +214,11 @@ def _strings(members: dict[str, Any], name: str) -> tuple[str, ...]:
     if not listed:
         raise MalformedPolicy(f"{name} must not be empty")
     return tuple(dict.fromkeys(listed))
+
+
+def _resources(members: dict[str, Any], name: str) -> tuple[str, ...]:
+    """MinIO shows and exports the resource ``*`` as ``**``."""
+    return tuple("*" if set(item) == {"*"} else item for item in _strings(members, name))
 
 
 def _principals(members: dict[str, Any], name: str) -> tuple[Principal, ...]:
