@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sos.drive.identity import read_identity
@@ -20,9 +20,11 @@ from sos.erasure.repair import TABLES
 from sos.meta.records import DataRef
 
 from .devices import BYTES, Drive, close_all, drives
-from .server import Client, Reply, Server, until
+from .server import BROKEN, PATIENCE_S, Client, Reply, Server, until
 
 HEALTH = "/minio/health/cluster"
+#: For a health page, while drives come and go.
+ANSWER_S = 5.0
 
 
 class Rig:
@@ -52,19 +54,25 @@ class Rig:
         with self.server.client() as client:
             return client.request("GET", path)
 
-    def lacking(self) -> int:
+    def lacking(self, timeout_s: float = PATIENCE_S) -> int:
         """Drives that are away or lack shards, as the worker has it on its health page that knows of most."""
-        return max(self._lacking(slot) for slot in range(self.server.workers))
+        return max(self._lacking(slot, timeout_s) for slot in range(self.server.workers))
 
-    def _lacking(self, slot: int) -> int:
-        with self.server.client_of(slot) as client:
+    def _lacking(self, slot: int, timeout_s: float) -> int:
+        with self.server.client_of(slot, timeout_s) as client:
             reply = client.request("GET", HEALTH)
             # without an owner it has nothing to say of drives
             told = "x-minio-write-quorum" in reply.headers
             return int(reply.headers.get("x-minio-healing-drives", "0")) if told else len(self.paths)
 
     def wait_lacking(self, count: int, patience_s: float = 30.0) -> None:
-        until(lambda: self.lacking() == count, f"{count} drives that are away or lack something", patience_s)
+        def reached() -> bool:
+            # a worker that hangs on a drive answers nobody, and one that was killed so keeps its connections
+            with suppress(*BROKEN):
+                return self.lacking(ANSWER_S) == count
+            return False
+
+        until(reached, f"{count} drives that are away or lack something", patience_s)
 
     def wait_whole(self, patience_s: float = 40.0) -> None:
         """All drives are in use and lack nothing."""
