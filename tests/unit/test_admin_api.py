@@ -283,6 +283,26 @@ def test_a_group_that_was_disabled_stays_so(admin: Admin) -> None:
     assert admin.ask("PUT set-group-status", group="g", status="perhaps").code == "XMinioAdminInvalidArgument"
 
 
+def test_no_policy_counts_for_the_members_of_a_disabled_group(admin: Admin) -> None:
+    """As in MinIO: without the policies of the group alone, what one of them denies would be allowed."""
+    admin.user("alice", "readwrite")
+    join = {"group": "g", "members": ["alice"], "groupStatus": "enabled", "isRemove": False}
+    assert admin.ask("PUT update-group-members", join).status == 200
+    denies = {"policies": [admin.policy("none-of-it", "admin:ServerInfo", effect="Deny")], "group": "g"}
+    assert admin.ask("POST idp/builtin/policy/attach", denies, sealed=True).status == 200
+    key = admin.service_account("alice").opened["credentials"]["accessKey"]
+
+    def counted() -> list[tuple[str, ...]]:
+        found = [admin.identity.directory.find(name) for name in ("alice", key)]
+        return [one.principal.policy_names for one in found if one is not None]
+
+    assert counted() == [("readwrite", "none-of-it")] * 2
+    assert admin.ask("PUT set-group-status", group="g", status="disabled").status == 200
+    assert counted() == [(), ()]
+    assert admin.ask("PUT set-group-status", group="g", status="enabled").status == 200
+    assert counted() == [("readwrite", "none-of-it")] * 2
+
+
 def test_the_older_call_replaces_what_is_attached(admin: Admin) -> None:
     admin.user("alice", "readonly")
     query = {"policyName": "writeonly,diagnostics", "userOrGroup": "alice", "isGroup": "false"}

@@ -270,7 +270,11 @@ class Directory:
         return Caller(kind, key.account, key.parent or root, key.access_key, groups, (alias,), deployment)
 
     def _attached(self, reader: _Reader, key: KeyRecord) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Names of the policies that count for a key, and its enabled groups."""
+        """Names of the policies that count for a key, and its enabled groups.
+
+        For members of a disabled group no policy counts, as in MinIO: without those of the group alone, what one of them
+        denies would be allowed.
+        """
         if not key.parent:
             return (), ()
         user = reader.get(iam.user_row(key.account, key.parent), UserRecord)
@@ -279,16 +283,17 @@ class Directory:
         if user is not None and user.provider == key.provider.partition(":")[0]:  # or a user of the same name
             names.update(dict.fromkeys(user.policies))
             groups.update(dict.fromkeys(user.groups))
-        counted = []
+        counted, disabled = [], False
         for name in groups:
             row = iam.group_row(key.account, name)
             # a directory may have groups whose names are longer than any row's: nothing is attached to them
             group = reader.get(row, GroupRecord) if len(row) <= rules.ROW_BYTES_MAX else None
-            if group is not None and group.enabled:
+            if group is not None:
+                disabled = disabled or not group.enabled
                 names.update(dict.fromkeys(group.policies))
             if group is None or group.enabled:
                 counted.append(name)
-        return tuple(names), tuple(counted)
+        return () if disabled else tuple(names), tuple(counted)
 
     async def named(self, account: str, names: Iterable[str]) -> tuple[tuple[str, ...], PolicySet]:
         """Of some policies those that exist, and these compiled. :raises ReadQuorumLost:"""

@@ -88,7 +88,7 @@ class Groups:
         await self._realm.store.change(plan)
 
     async def set_enabled(self, account: str, name: str, enabled: bool) -> None:
-        """The policies of a disabled group count for nobody. :raises NoSuchGroup:"""
+        """No policy counts for the members of a disabled group. :raises NoSuchGroup:"""
 
         def plan(change: Change) -> None:
             group = _require(change, account, name)
