@@ -23,7 +23,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..domain.body import Body, Digests
-from ..domain.errors import DriveFault, DriveFull, EntityTooLarge, StorageFull, StoreError, WriteQuorumLost
+from ..domain.errors import Busy, DriveFault, DriveFull, EntityTooLarge, StorageFull, StoreError, WriteQuorumLost
 from ..drive.engine import DriveEngine
 from ..drive.faults import VolumeLost
 from ..meta.records import DataRef
@@ -52,6 +52,7 @@ class WriterLimits:
     :param durable_extra: shards beyond ``k`` that must be durable, as far as there are drives
     :param write_deadline_s: a drive that takes longer for one batch is left out
     :param sync_deadline_s: the same for one sync
+    :param buffer_deadline_s: an upload waits for so long for memory that others have: slow clients may have all of it
     """
 
     inline_bytes_max: int = 128 * 1024
@@ -60,6 +61,7 @@ class WriterLimits:
     durable_extra: int = 1
     write_deadline_s: float = 20.0
     sync_deadline_s: float = 30.0
+    buffer_deadline_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,7 @@ class SetWriter:
         """Take in and write the whole body, one batch ahead of the drives where a second buffer is free."""
         pool, size = self._pools.buffers, upload.geometry.buffer_bytes()
         several = size < upload.geometry.n * upload.geometry.shard_length
-        free = [await pool.acquire(size)]
+        free = [await self._buffer(size)]
         busy: list[Buffer] = []
         storing: asyncio.Task[None] | None = None
         try:
@@ -250,6 +252,14 @@ class SetWriter:
             return digests
         finally:
             await self._give_back(storing, free + busy)
+
+    async def _buffer(self, size: int) -> Buffer:
+        """:raises Busy: none became free in time"""
+        try:
+            async with asyncio.timeout(self._limits.buffer_deadline_s):
+                return await self._pools.buffers.acquire(size)
+        except TimeoutError as error:
+            raise Busy("other uploads hold all buffers") from error
 
     async def _give_back(self, storing: asyncio.Task[None] | None, buffers: list[Buffer]) -> None:
         """Buffers go back when no thread works on them any more."""

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ import pytest
 
 from sos.domain.errors import (
     BadDigest,
+    Busy,
     DriveFault,
     DriveFull,
     EntityTooLarge,
@@ -520,6 +522,22 @@ def test_one_upload_never_holds_up_another_for_its_second_buffer() -> None:
 
         for i, staged in enumerate(run(many())):
             assert read(made, ref_of(staged)) == noise(5 * 2**20, i)
+
+
+def test_an_upload_does_not_wait_for_memory_for_ever() -> None:
+    """Slow clients may hold all buffers: the others are told to come again, and nothing is left of them."""
+    limits = replace(EXTENTS, buffer_deadline_s=0.02)
+    with rig(2, 2, limits, budget=5 << 20) as made:
+
+        async def meet() -> None:
+            held = await made.buffers.acquire(5 << 20)
+            with pytest.raises(Busy):
+                await made.put(noise(5 * 2**20))
+            made.buffers.release(held)
+
+        run(meet())
+        assert (made.allocated(), made.buffers.used, made.buffers.waiting) == (0, 0, 0)
+        assert read(made, ref_of(run(made.put(noise(5 * 2**20))))) == noise(5 * 2**20)
 
 
 def test_a_drive_fault_is_a_drive_fault_when_it_comes_from_the_system() -> None:
