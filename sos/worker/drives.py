@@ -27,6 +27,7 @@ from ..drive.engine import DriveEngine
 from ..drive.identity import read_identity
 from ..drive.mapped import MappedEngine
 from .locks import take_lock
+from .traced_drive import DriveTraces, TracedEngine
 
 log = logging.getLogger("sos.worker.drives")
 
@@ -50,6 +51,7 @@ class OpenAs:
     :param place: pool and set (in its pool) that it must name
     :param touches: the worker's pulse
     :param first: number, over all sets, of the set's first drive
+    :param traces: told what is done with them
     """
 
     owner: bool
@@ -58,6 +60,7 @@ class OpenAs:
     place: tuple[int, int]
     touches: Touches
     first: int
+    traces: DriveTraces
 
 
 class Opening:
@@ -144,7 +147,8 @@ class SetDrives:
         """
         self._find(index)
         touch = Touch(self._how.touches, self._how.first + index)
-        return MappedEngine(self.paths[index], self._how.owner, self._how.reserve_bytes, touch)
+        how = self._how
+        return TracedEngine(self.paths[index], how.owner, how.reserve_bytes, touch, how.traces)
 
     def _find(self, index: int) -> None:
         """See to it that ``paths[index]`` is the drive of this position: drives that were absent when the server started

@@ -35,13 +35,14 @@ class Observers:
     """What one worker needs to be looked at.
 
     :param node: host and port of this server
+    :param tap: the only one of this process
     """
 
-    def __init__(self, board: Board, fleet: Fleet, node: str) -> None:
+    def __init__(self, board: Board, fleet: Fleet, node: str, tap: Tap) -> None:
         loop = asyncio.get_running_loop()
         self._node = node
         self.tallies = Tallies(NAMES, board.tally(fleet.slot), loop.call_later)
-        self.tap = Tap(board, fleet.slot)
+        self.tap = tap
         self.watch = Watch(self.tallies, self.tap, node)
         self.fleet = fleet
         self.board = board

@@ -26,6 +26,7 @@ from ..placement.sets import KeyMap, owned_by, owner_of
 from .context import WorkerContext
 from .drives import OpenAs, SetDrives
 from .submit import Fault, RemoteOwner, take_finding
+from .traced_drive import DriveTraces
 
 log = logging.getLogger("sos.worker")
 
@@ -47,6 +48,7 @@ class Sets:
 
     :param put_pool: stages the uploads
     :param peers: by slot
+    :param traces: told what is done with drives
     :param tell_fault: brings word of a failing drive to the owner of its set, in another worker
     """
 
@@ -57,6 +59,7 @@ class Sets:
         peers: Sequence[MeshClient],
         rules: Rules,
         tell_fault: Callable[[Fault], None],
+        traces: DriveTraces,
     ) -> None:
         self.all: list[ErasureSet] = []
         #: by pool
@@ -70,6 +73,7 @@ class Sets:
         self.heals: list[Heal] = []
         self._context, self._settings, self._formation = context, context.settings, context.formation
         self._peers, self._rules, self._tell_fault = peers, rules, tell_fault
+        self._traces = traces
         self._loop = asyncio.get_running_loop()
         self._reads = OpenReads(context.pages, context.slot)
         self._touches = Touches(context.pages, context.slot)
@@ -120,7 +124,7 @@ class Sets:
         place = (pool, number - sum(len(sets) for sets in layout[:pool]))
         first = sum(len(drives.paths) for drives in self.drives)
         reserve = self._settings.reserve_bytes or None
-        return OpenAs(owned, reserve, self._formation.deployment, place, self._touches, first)
+        return OpenAs(owned, reserve, self._formation.deployment, place, self._touches, first, self._traces)
 
     def _own(self, number: int, drives: SetDrives, view: SetView, classes: Parities) -> Submit:
         owner = Owner(

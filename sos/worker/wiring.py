@@ -27,6 +27,7 @@ from ..meta.proposals import AnyProposal
 from ..meta.records import BucketRecord
 from ..meta.transitions import Decision, decide
 from ..meta.walk import View
+from ..observe.tap import Tap
 from ..placement.sets import owner_of
 from ..s3.auth.lookup import keys_of
 from ..s3.authorise import authorise_with, ids_by, known_by
@@ -84,6 +85,7 @@ from .submit import (
     claim_through,
 )
 from .tls import Certificates, client_context, has_certificates
+from .traced_drive import DriveTraces
 
 if TYPE_CHECKING:
     from ..http import sanic_app
@@ -117,7 +119,9 @@ class Worker:
         self.peers = [MeshClient(address) for address in context.mesh_addresses]
         self.fleet = Fleet(self.peers, context.slot)
         rules = Rules(self._prepare, self._decide, self._bucket_of)
-        self.sets = Sets(context, self.put_pool, self.peers, rules, self._tell_fault)
+        self.tap = Tap(self.pages.board, context.slot)
+        traces = DriveTraces(self.tap, endpoint_of(context))
+        self.sets = Sets(context, self.put_pool, self.peers, rules, self._tell_fault, traces)
         self.servers: list[sanic_app.Server] = []
         directory = self.settings.certs_dir
         self.certificates = Certificates(directory) if has_certificates(directory) else None
@@ -198,7 +202,7 @@ class Worker:
 
     def _build_mesh(self) -> None:
         """What the other workers may ask this one."""
-        self.observers = Observers(self.pages.board, self.fleet, endpoint_of(self.context))
+        self.observers = Observers(self.pages.board, self.fleet, endpoint_of(self.context), self.tap)
         self.heal_reports = HealReports(self.sets.all, self.buckets, self.fleet)
         topics: dict[int, Topic] = {
             TOPIC_SUBMIT: SubmitTopic({number: owner.submit for number, owner in self.sets.owners.items()}),
