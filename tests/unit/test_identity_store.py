@@ -13,7 +13,7 @@ from sos.base.pages import GEN_IAM
 from sos.crypto import tokens
 from sos.crypto.seal import NotSealedHere
 from sos.domain import errors
-from sos.domain.errors import StoreError
+from sos.domain.errors import InvalidAdminArgument, StoreError
 from sos.drive.engine import Row
 from sos.meta import iam
 from sos.meta.iam import KeyKind, KeyRecord
@@ -246,7 +246,8 @@ def test_a_built_in_policy_cannot_be_lost(world: World) -> None:
     run(policies.put(MAIN, "readonly", DOCUMENT))
     assert run(policies.get(MAIN, "readonly")).document == DOCUMENT
     run(policies.remove(MAIN, "readonly"))
-    run(policies.remove(MAIN, "readonly"))
+    with pytest.raises(InvalidAdminArgument):
+        run(policies.remove(MAIN, "readonly"))
     assert b"GetBucketLocation" in run(policies.get(MAIN, "readonly")).document
 
 
