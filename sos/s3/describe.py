@@ -41,9 +41,9 @@ def version_headers(bucket: BucketRecord, version_id: bytes) -> Fields:
 
 
 def mail_safe(value: str) -> str:
-    """A metadata value as a header: in the form of RFC 2047 where it holds more than printable ASCII, as S3 returns it
-    ("Working with object metadata"). Values are stored as they came, one character a byte."""
-    if value.isascii() and value.isprintable():
+    """A metadata value as a header: in the form of RFC 2047 where it holds more than printable ASCII and tabs, as S3
+    returns it ("Working with object metadata"). Values are stored as they came, one character a byte."""
+    if value.isascii() and value.replace("\t", " ").isprintable():
         return value
     with suppress(UnicodeError):  # no UTF-8: what it holds are characters of ISO 8859-1
         value = value.encode("latin-1").decode()

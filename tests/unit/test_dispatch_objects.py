@@ -9,6 +9,7 @@ from email.header import decode_header, make_header
 import pytest
 
 from sos.domain import checksums
+from sos.s3.describe import mail_safe
 from tests.kit.surface import Surface
 
 DATA = bytes(range(256)) * 4
@@ -266,3 +267,11 @@ def test_length_is_required(s3: Surface) -> None:
 
     body = MemoryBody(b"abc", known=False)
     assert s3.send("PUT", "/bucket/key", body=body).code == "MissingContentLength"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "header"),
+    [("plain, ok", "plain, ok"), ("a\tb", "a\tb"), ("\xc3\xb6", "=?utf-8?b?w7Y=?="), ("gr\xfcn it is", "=?utf-8?q?gr=C3=BCn_it_is?=")],
+)  # fmt: skip
+def test_metadata_as_a_header(value: str, header: str) -> None:
+    assert mail_safe(value) == header
