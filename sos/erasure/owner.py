@@ -229,7 +229,8 @@ class Owner:
             return
         try:
             await self._commit(places)
-        except Exception as error:  # noqa: BLE001  outermost: a bug in a transition must not hang its callers
+        except Exception as error:  # outermost: a bug in a transition must not hang its callers
+            log.exception("set %d: a group failed", self.number)
             for ticket, _ in places:
                 ticket.fail(InternalFault(f"{type(error).__name__}: {error}", set=self.number))
             self.step_down("internal fault")
