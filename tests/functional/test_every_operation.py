@@ -63,6 +63,7 @@ MORE: dict[str, dict[str, Any]] = {
     "ListBuckets": {"actions": ("s3:ListAllMyBuckets", "s3:ListBucket", "s3:GetBucketLocation")},
     "CreateBucket": {"body": b""},
     "ForceDeleteBucket": {"needs": ("s3:DeleteBucket",)},
+    "GetObjectAttributes": {"needs": ("s3:GetObject",)},
     "CopyObject": {"headers": {"x-amz-copy-source": f"/{BUCKET}/key"}, "needs": ("s3:GetObject",)},
     "UploadPartCopy": {
         "headers": {"x-amz-copy-source": f"/{BUCKET}/key"},
@@ -86,7 +87,9 @@ def _s3_cases() -> Iterator[Case]:
         yield case
         if row.version_action != row.action:
             versioned = {**case.query, "versionId": "null"}
-            yield replace(case, name=f"{row.name} of a version", query=versioned, actions=(row.version_action,))
+            needs = tuple("s3:GetObjectVersion" if need == "s3:GetObject" else need for need in case.needs)
+            name = f"{row.name} of a version"
+            yield replace(case, name=name, query=versioned, actions=(row.version_action,), needs=needs)
 
 
 ADMIN_QUERY: dict[str, dict[str, str]] = {
@@ -226,6 +229,17 @@ def test_it_is_decided_by_the_policies(line: Client, callers: Callers, case: Cas
     assert expected not in (FORBIDDEN, NOT_VALID)
     found = {name: outcome(line, callers.keys[name], case) for name in OUTCOMES}
     assert found == {name: told or expected for name, told in OUTCOMES.items()}
+
+
+# of an upload that is not there the source is not looked at
+SEVERAL = [case for case in CASES if case.needs and "uploadId" not in case.query]
+
+
+@pytest.mark.parametrize("case", SEVERAL, ids=lambda case: case.name)
+def test_one_of_several_rights_is_not_enough(line: Client, callers: Callers, case: Case) -> None:
+    callers.arrange(replace(case, needs=()))
+    assert line.be(USER, PASSWORD).request("PUT", f"/{BUCKET}/key", body=b"1").status == 200
+    assert outcome(line, callers.keys["right"], case) == FORBIDDEN
 
 
 # -- what is decided key by key, and by a form ---------------------------------------------------------------

@@ -108,7 +108,9 @@ async def head_object(call: Call) -> Reply:
 
 
 async def get_object_attributes(call: Call) -> Reply:
-    """S3: GetObjectAttributes."""
+    """S3: GetObjectAttributes. It takes the right to read the object beside its own, in AWS as in MinIO."""
+    version = call.query.get("versionId", "")
+    await call.require("s3:GetObjectVersion" if version else "s3:GetObject", call.bucket, call.key, version)
     headers = call.request.headers
     wanted = frozenset(
         a.strip() for value in headers.all("x-amz-object-attributes") for a in value.split(",") if a.strip()
