@@ -53,8 +53,9 @@ class Queue:
             await self._filled.wait()
 
     async def gathered(self) -> None:
-        """Wait for those expected to come with the ones that are here (``gather.py``)."""
-        await self._gathering.pause(self.__len__)
+        """Wait for those expected to come with the ones that are here (``gather.py``), unless a group is full already."""
+        if self._proposals < self._limits.group_proposals_max:
+            await self._gathering.pause(self.__len__)
 
     def take(self) -> list[Place]:
         """The next proposals, bounded in number and inline bytes."""
