@@ -144,7 +144,8 @@ class Settings:
         live=True,
     )
     buffers_bytes_max: int = _option(
-        "limits", SIZE, 160 << 20, "Memory of all workers together for payloads on their way."
+        "limits", SIZE, 160 << 20,
+        "Memory of all workers together for payloads on their way; up to four times as much for those of slow clients.",
     )
     requests_max: int = _option(
         "limits", COUNT, 0, "Requests under way in one worker before others are asked to slow down; 0 is 4,096.",

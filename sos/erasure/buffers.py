@@ -3,11 +3,14 @@
 Invariants:
 
 1. Bytes handed out and kept idle never exceed the budget, except for one request that is larger than the budget
-   itself and is then alone.
+   itself and is then alone, and for what is set apart.
 2. Requests are served in the order in which they came; a request that must wait is not overtaken.
 3. A buffer goes to a second user only when nothing refers to its memory any more. Whoever still holds a view (a thread
    that outlived its request) keeps the memory; its bytes no longer count, so that a hung drive cannot stop all uploads,
    and the buffer returns to the pool when it is found free.
+4. Buffers of a holder that waits for its client are set apart: they count against another bound, several times the
+   budget, so that slow clients, of which there may be many, do not keep the others from the drives. Their holder takes
+   them in again, in turn, before it goes on.
 
 All methods are called on the event loop.
 """
@@ -17,8 +20,11 @@ from __future__ import annotations
 import asyncio
 import mmap
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 
 _PAGE = 4096
+#: What may be set apart, in budgets.
+APART = 4
 
 
 def size_class(size: int) -> int:
@@ -31,10 +37,11 @@ def size_class(size: int) -> int:
 class Buffer:
     """Anonymous memory. Views of it must be dropped by their users before it is released."""
 
-    __slots__ = ("_map", "size")
+    __slots__ = ("_map", "apart", "size")
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.apart = False
         self._map = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
     def view(self, length: int) -> memoryview:
@@ -58,17 +65,18 @@ class BufferPool:
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.used = 0
+        self.apart = 0
         #: how often a buffer could not be reused at once because a view of it was still alive
         self.retired = 0
         self._lingering: list[Buffer] = []
         self._idle: OrderedDict[int, list[Buffer]] = OrderedDict()
         self._idle_bytes = 0
-        self._waiters: deque[tuple[int, asyncio.Future[Buffer]]] = deque()
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
     def held(self) -> int:
-        """Bytes handed out and kept idle."""
-        return self.used + self._idle_bytes
+        """Bytes handed out, set apart and kept idle."""
+        return self.used + self.apart + self._idle_bytes
 
     @property
     def waiting(self) -> int:
@@ -77,27 +85,45 @@ class BufferPool:
 
     async def acquire(self, size: int) -> Buffer:
         """A buffer of at least ``size`` bytes with whatever content, as soon as it is this request's turn."""
-        taken = self.try_acquire(size)
-        if taken is not None:
-            return taken
-        future: asyncio.Future[Buffer] = asyncio.get_running_loop().create_future()
-        self._waiters.append((size_class(size), future))
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
-                self.release(future.result())
-            else:
-                self._forget(future)
-            raise
+        wanted = size_class(size)
+        await self._charge(wanted)
+        return self._obtain(wanted)
 
     def try_acquire(self, size: int) -> Buffer | None:
         """A buffer if one is free and nobody waits."""
         wanted = size_class(size)
-        return self._take(wanted) if not self._waiters and self._fits(wanted) else None
+        if self._waiters or not self._fits(wanted):
+            return None
+        self.used += wanted
+        return self._obtain(wanted)
+
+    def set_apart(self, buffers: Sequence[Buffer]) -> None:
+        """Their holder waits for its client: let others go on meanwhile."""
+        for buffer in buffers:
+            if not buffer.apart and self.apart + buffer.size <= APART * self.budget:
+                buffer.apart = True
+                self.apart += buffer.size
+                self.used -= buffer.size
+        self._grant()
+
+    async def take_in(self, buffers: Sequence[Buffer]) -> None:
+        """What was set apart of these is in use again, as soon as it is this holder's turn."""
+        back = [buffer for buffer in buffers if buffer.apart]
+        if not back:
+            return
+        size = sum(buffer.size for buffer in back)
+        await self._charge(size)
+        self.apart -= size
+        for buffer in back:
+            buffer.apart = False
+        self._shrink()
 
     def release(self, buffer: Buffer) -> None:
-        self.used -= buffer.size
+        if buffer.apart:
+            buffer.apart = False
+            self.apart -= buffer.size
+        else:
+            self.used -= buffer.size
         if buffer.unused():
             self._keep(buffer)
         else:
@@ -139,10 +165,27 @@ class BufferPool:
     def _fits(self, size: int) -> bool:
         return self.used + size <= self.budget or self.used == 0
 
-    def _take(self, size: int) -> Buffer:
+    async def _charge(self, size: int) -> None:
+        """Count bytes as handed out, in turn."""
+        if not self._waiters and self._fits(size):
+            self.used += size
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((size, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.used -= size
+                self._grant()
+            else:
+                self._forget(turn)
+            raise
+
+    def _obtain(self, size: int) -> Buffer:
+        """A buffer, new or kept, whose bytes are counted already."""
         if self._lingering:
             self._reclaim()
-        self.used += size
         kept = self._idle.get(size)
         if kept:
             self._idle_bytes -= size
@@ -168,10 +211,11 @@ class BufferPool:
 
     def _grant(self) -> None:
         while self._waiters and self._fits(self._waiters[0][0]):
-            size, future = self._waiters.popleft()
-            if not future.done():
-                future.set_result(self._take(size))
+            size, turn = self._waiters.popleft()
+            if not turn.done():
+                self.used += size
+                turn.set_result(None)
 
-    def _forget(self, future: asyncio.Future[Buffer]) -> None:
-        self._waiters = deque(entry for entry in self._waiters if entry[1] is not future)
+    def _forget(self, turn: asyncio.Future[None]) -> None:
+        self._waiters = deque(entry for entry in self._waiters if entry[1] is not turn)
         self._grant()

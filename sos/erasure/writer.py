@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -52,7 +52,8 @@ class WriterLimits:
     :param durable_extra: shards beyond ``k`` that must be durable, as far as there are drives
     :param write_deadline_s: a drive that takes longer for one batch is left out
     :param sync_deadline_s: the same for one sync
-    :param buffer_deadline_s: an upload waits for so long for memory that others have: slow clients may have all of it
+    :param buffer_deadline_s: an upload waits for so long for memory that others have
+    :param slow_s: a client that takes longer for one batch is slow: the memory for it counts apart
     """
 
     inline_bytes_max: int = 128 * 1024
@@ -62,6 +63,7 @@ class WriterLimits:
     write_deadline_s: float = 20.0
     sync_deadline_s: float = 30.0
     buffer_deadline_s: float = 30.0
+    slow_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +240,7 @@ class SetWriter:
                     free, busy = busy, []
                 buffer = pool.renew(free.pop())
                 busy.append(buffer)
-                await body.fill(Layout(upload.geometry, batch, buffer.view(size)).payload)
+                await self._fill(body, Layout(upload.geometry, batch, buffer.view(size)).payload, (*free, *busy))
                 if storing is not None:
                     await settle(storing)
                     free.extend(done for done in busy if done is not buffer)
@@ -255,9 +257,26 @@ class SetWriter:
 
     async def _buffer(self, size: int) -> Buffer:
         """:raises Busy: none became free in time"""
+        return await self._in_turn(self._pools.buffers.acquire(size))
+
+    async def _fill(self, body: Body, view: memoryview, held: Sequence[Buffer]) -> None:
+        """Receive a batch. What is held is set apart while the client takes its time.
+
+        :raises Busy: the client was slow, and then there was no turn for its upload
+        """
+        pool = self._pools.buffers
+        slow = asyncio.get_running_loop().call_later(self._limits.slow_s, pool.set_apart, held)
+        try:
+            await body.fill(view)
+        finally:
+            slow.cancel()
+        await self._in_turn(pool.take_in(held))
+
+    async def _in_turn(self, turn: Awaitable[T]) -> T:
+        """:raises Busy: it did not come in time"""
         try:
             async with asyncio.timeout(self._limits.buffer_deadline_s):
-                return await self._pools.buffers.acquire(size)
+                return await turn
         except TimeoutError as error:
             raise Busy("other uploads hold all buffers") from error
 

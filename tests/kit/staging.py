@@ -122,6 +122,7 @@ class KnownBody:
 
     :param stop_after: bytes after which the client is gone
     :param refusal: raised by ``finish``
+    :param sends: nothing comes before
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class KnownBody:
         pool: ThreadPoolExecutor | None = None,
         stop_after: int | None = None,
         refusal: Exception | None = None,
+        sends: asyncio.Event | None = None,
     ) -> None:
         self.size = len(payload)
         self.position = 0
@@ -138,8 +140,11 @@ class KnownBody:
         self._pool = pool
         self._stop_after = stop_after
         self._refusal = refusal
+        self._sends = sends
 
     async def fill(self, view: memoryview) -> None:
+        if self._sends is not None:
+            await self._sends.wait()
         start, self.position = self.position, self.position + len(view)
         if self._stop_after is not None and self.position > self._stop_after:
             raise IncompleteBody

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sos.erasure.buffers import BufferPool, size_class
+from sos.erasure.buffers import APART, BufferPool, size_class
 
 MIB = 1 << 20
 
@@ -118,5 +118,65 @@ def test_the_budget_holds_for_idle_memory_too() -> None:
             assert pool.used + pool._idle_bytes <= pool.budget
         pool.trim()
         assert pool._idle_bytes == 0
+
+    run(test)
+
+
+def test_what_is_set_apart_makes_room_until_it_is_taken_in_again() -> None:
+    async def test() -> None:
+        pool = BufferPool(4 * MIB)
+        slow = await pool.acquire(4 * MIB)
+        waits = asyncio.create_task(pool.acquire(4 * MIB))
+        await asyncio.sleep(0)
+        pool.set_apart([slow])
+        other = await waits
+        assert (pool.used, pool.apart, pool.held) == (4 * MIB, 4 * MIB, 8 * MIB)
+        back = asyncio.create_task(pool.take_in([slow]))
+        await asyncio.sleep(0)
+        assert not back.done() and slow.apart, "its turn has not come"
+        pool.release(other)
+        await back
+        assert (pool.used, pool.apart, slow.apart) == (4 * MIB, 0, False)
+        assert pool.held <= pool.budget
+        await pool.take_in([slow])
+        pool.release(slow)
+        assert (pool.used, pool.apart, pool.waiting) == (0, 0, 0)
+
+    run(test)
+
+
+def test_what_may_be_set_apart_is_bounded() -> None:
+    async def test() -> None:
+        pool = BufferPool(MIB)
+        held = []
+        for _ in range(APART):
+            held.append(await pool.acquire(MIB))
+            pool.set_apart(held)
+            assert pool.used == 0
+        held.append(await pool.acquire(MIB))
+        pool.set_apart(held)
+        assert (pool.used, pool.apart) == (MIB, APART * MIB)
+        assert pool.try_acquire(MIB) is None
+        for buffer in held:
+            pool.release(buffer)
+        assert (pool.used, pool.apart) == (0, 0)
+
+    run(test)
+
+
+def test_whoever_gives_up_before_its_turn_stays_apart_and_is_released_as_such() -> None:
+    async def test() -> None:
+        pool = BufferPool(MIB)
+        slow = await pool.acquire(MIB)
+        pool.set_apart([slow])
+        other = await pool.acquire(MIB)
+        back = asyncio.create_task(pool.take_in([slow]))
+        await asyncio.sleep(0)
+        back.cancel()
+        await asyncio.gather(back, return_exceptions=True)
+        assert (pool.used, pool.apart, pool.waiting) == (MIB, MIB, 0)
+        pool.release(slow)
+        pool.release(other)
+        assert (pool.used, pool.apart) == (0, 0)
 
     run(test)

@@ -540,6 +540,24 @@ def test_an_upload_does_not_wait_for_memory_for_ever() -> None:
         assert read(made, ref_of(run(made.put(noise(5 * 2**20))))) == noise(5 * 2**20)
 
 
+def test_slow_clients_do_not_keep_the_memory_from_others() -> None:
+    """R29: what waits for its client counts apart, and comes to its end once the client has sent it."""
+    with rig(2, 2, replace(EXTENTS, slow_s=0.01), budget=5 << 20) as made:
+
+        async def meet() -> list[Staged]:
+            sent = asyncio.Event()
+            slow = [asyncio.create_task(made.put(noise(5 * 2**20, i), sends=sent)) for i in range(3)]
+            quick = [await made.put(noise(5 * 2**20, 10 + i)) for i in range(3)]
+            assert not any(task.done() for task in slow)
+            sent.set()
+            return [*await asyncio.gather(*slow), *quick]
+
+        stored = run(meet())
+        assert (made.buffers.used, made.buffers.apart, made.buffers.waiting) == (0, 0, 0)
+        for i, staged in zip((0, 1, 2, 10, 11, 12), stored, strict=True):
+            assert (read(made, ref_of(staged)) == noise(5 * 2**20, i)) is True
+
+
 def test_a_drive_fault_is_a_drive_fault_when_it_comes_from_the_system() -> None:
     with rig(2, 2, EXTENTS) as made:
         made.drives[3].before = fail_on("write", error=OSError(5, "Input/output error"))
