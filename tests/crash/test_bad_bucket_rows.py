@@ -61,7 +61,8 @@ def test_a_bad_record_of_an_account_stops_no_write_and_no_quota(tmp_path: Path, 
         one.create()
         operator = Operator(one.server)
         operator.do(lambda i: i.accounts.add("tenant-of-one", "tenant-root", SECRET, quota_bytes=10))
-        with one.server.client() as tenant:
+        # through the worker that reads this drive first
+        with one.server.client_of(drive) as tenant:
             tenant.be("tenant-root", SECRET)
             assert tenant.request("PUT", "/theirs").status == 200
             spoil_record(one.paths[drive], "tenant-of-one")

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"reflect"
 	"strings"
 	"time"
 
@@ -71,7 +70,8 @@ func server(root *madmin.AdminClient) {
 	must(err, "pools")
 	one, err := root.StatusPool(ctx, pools[0].CmdLine)
 	must(err, "pool")
-	check(reflect.DeepEqual(one, pools[0]), "pool", one)
+	// the space that is free may change between the two
+	check(one.ID == pools[0].ID && one.CmdLine == pools[0].CmdLine && one.Decommission.TotalSize == pools[0].Decommission.TotalSize, "pool", one)
 }
 
 // account tells callers of themselves.
