@@ -15,7 +15,6 @@ Small payloads stay in memory: their shards travel with the commit into table ``
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from ..drive.faults import VolumeLost
 from ..meta.records import DataRef
 from .buffers import Buffer, BufferPool
 from .codec import codec_for
+from .data_id import new_data_id
 from .digest import seal_inline, shard_key, unit_digests
 from .extent import Layout, write_footer
 from .geometry import Batch, Geometry, block_size, drive_of, inline_length, reserve_target, round_up, shard_of
@@ -195,7 +195,7 @@ class SetWriter:
         view = memoryview(payload)
         await body.fill(view[: body.size])
         digests = await body.finish()
-        data_id, n = os.urandom(16), k + m
+        data_id, n = new_data_id(k + m), k + m
         blocks: list[bytearray | memoryview] = [view[i * length : (i + 1) * length] for i in range(k)]
         blocks += [bytearray(length) for _ in range(m)]
         codec_for(k, m).encode(blocks[:k], blocks[k:])
@@ -210,7 +210,7 @@ class SetWriter:
         self._require(len(self._drives.usable()), 0, k)
         geometry = Geometry(body.size, k, m, block_size(k))
         volume, offset = await self._volumes.reserve(geometry.extent_length)
-        ref = DataRef(os.urandom(16), body.size, k, m, geometry.block, volume, offset)
+        ref = DataRef(new_data_id(k + m), body.size, k, m, geometry.block, volume, offset)
         upload = _Upload(ref, self._drives.usable(), self._key)
         self._uploads.add(upload)
         try:
