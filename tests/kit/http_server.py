@@ -109,11 +109,20 @@ class HttpServer:
 
     def close(self) -> None:
         self.run(self.server.drain(2.0))
+        self.run(self._end())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(WAIT_S)
         self._sock.close()
         self.put_pool.shutdown()
         self.get_pool.shutdown()
+
+    async def _end(self) -> None:
+        """Let no task be left to the collector, which would end it in the middle of another test."""
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=2.0)
 
     def __enter__(self) -> HttpServer:
         return self
