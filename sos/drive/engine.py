@@ -157,10 +157,12 @@ class DriveEngine(Protocol):
     def sync(self, volume: int) -> None:
         """fdatasync; after a failure the volume is sealed on this drive and never synced again."""
 
-    def read(self, volume: int, offset: int, length: int) -> memoryview:
+    def read(self, volume: int, offset: int, length: int, sequential: bool = False) -> memoryview:
         """The bytes of a range, mapped and already faulted in: touching them cannot raise SIGBUS afterwards
         except by a new device error. Falls back to pread into a buffer on a suspected drive.
 
+        :param sequential: the range is part of a run of megabytes that is read to its end, so that more of it may be
+            fetched from the device
         :raises DriveFault: the device failed, or the volume is missing or too short
         """
 

@@ -9,6 +9,7 @@ import os
 FALLOC_KEEP_SIZE = 1
 FALLOC_PUNCH_HOLE = 2
 MADV_DONTNEED = 4
+MADV_HUGEPAGE = 14
 MADV_POPULATE_READ = 22
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -120,8 +120,8 @@ class MappedEngine:
     def sync(self, volume: int) -> None:
         self._volumes.sync(volume)
 
-    def read(self, volume: int, offset: int, length: int) -> memoryview:
-        return self._volumes.read(volume, offset, length)
+    def read(self, volume: int, offset: int, length: int, sequential: bool = False) -> memoryview:
+        return self._volumes.read(volume, offset, length, sequential)
 
     def punch(self, volume: int, offset: int, length: int) -> None:
         self._volumes.punch(volume, offset, length)

@@ -173,10 +173,10 @@ class Volumes:
 
     # -- reading -----------------------------------------------------------------------------------
 
-    def read(self, volume: int, offset: int, length: int) -> memoryview:
+    def read(self, volume: int, offset: int, length: int, sequential: bool = False) -> memoryview:
         """Mapped and populated; by pread on a suspected drive or an old kernel."""
         if not self.suspected and self._mappings.can_populate:
-            view = self._mappings.read(volume, offset, length)
+            view = self._mappings.read(volume, offset, length, sequential)
             if view is not None:
                 return view
         return self._read_copy(volume, offset, length)

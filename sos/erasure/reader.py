@@ -30,15 +30,25 @@ class DriveGone(DriveFault):
 #: Payload bytes of a batch; the first is smaller, so that the reply starts early.
 BATCH_BYTES = 2 * 1024 * 1024
 BATCH_FIRST_BYTES = 1024 * 1024
+#: A range of which each drive holds as much is read through the mapping for long runs (``DriveEngine.read``): what is
+#: fetched in excess is at most a huge page at its start and two at its end.
+RUN_BYTES = 2 * 1024 * 1024
 
 
 class _Shard:
     """One shard on its drive: its digests are loaded once, what it gives is verified."""
 
     def __init__(
-        self, engines: Sequence[DriveEngine | None], ref: DataRef, geometry: Geometry, number: int, key: bytes
+        self,
+        engines: Sequence[DriveEngine | None],
+        ref: DataRef,
+        geometry: Geometry,
+        number: int,
+        key: bytes,
+        sequential: bool,
     ) -> None:
         self._engines = engines
+        self._sequential = sequential
         self._drive = drive_of(ref.data_id, number, geometry.n)
         self._failed: DriveEngine | None = None
         self._ref = ref
@@ -75,7 +85,7 @@ class _Shard:
         if engine is None or engine is self._failed:
             raise DriveGone("not open", drive=self._drive)
         try:
-            view = engine.read(self._ref.volume, self._ref.offset + at, length)
+            view = engine.read(self._ref.volume, self._ref.offset + at, length, self._sequential)
         except DriveFault:
             self._failed = engine
             raise
@@ -89,6 +99,7 @@ class ExtentReader:
 
     :param engines: the drives of the set by position
     :param usable: mask of drives that may be read
+    :param expected: payload bytes that are going to be read, in order
     :param leave_out: a shard that is not to be read (it is being rebuilt)
     :param on_fault: told of drives that could not be read, though they may have what was asked for
     """
@@ -100,6 +111,7 @@ class ExtentReader:
         usable: int,
         deployment_key: bytes,
         on_bad: OnBad,
+        expected: int,
         leave_out: int = -1,
         on_fault: OnFault | None = None,
     ) -> None:
@@ -112,11 +124,12 @@ class ExtentReader:
         self._cache: dict[tuple[int, int, int], memoryview | None] = {}
         self._cached_stripe = -1
         readable = usable & ref.have
+        sequential = expected >= RUN_BYTES * ref.k
         for number in range(self.geometry.n):
             drive = drive_of(ref.data_id, number, self.geometry.n)
             if readable >> drive & 1 and number != leave_out:
                 key = shard_key(deployment_key, ref.data_id, number)
-                self._shards[number] = _Shard(engines, ref, self.geometry, number, key)
+                self._shards[number] = _Shard(engines, ref, self.geometry, number, key, sequential)
 
     def require(self, start: int, length: int) -> None:
         """Refuse a range before its first byte is sent, where it is known already that some of it cannot be read.
@@ -260,7 +273,8 @@ def open_extent(
     """A stream of ``length`` payload bytes from ``start``; nothing is read before the first batch is asked for."""
     if start < 0 or length < 0 or start + length > ref.size:
         raise ValueError(f"bytes {start} to {start + length} of {ref.size}")
-    return ExtentStream(ExtentReader(engines, ref, usable, deployment_key, on_bad, on_fault=on_fault), start, length)
+    reader = ExtentReader(engines, ref, usable, deployment_key, on_bad, length, on_fault=on_fault)
+    return ExtentStream(reader, start, length)
 
 
 # -- inline payloads ----------------------------------------------------------------------------------
@@ -351,7 +365,7 @@ def rebuild_extent(
     :raises DriveFault: the target failed
     """
     number = shard_of(ref.data_id, drive, ref.k + ref.m)
-    reader = ExtentReader(engines, ref, usable, deployment_key, on_bad, leave_out=number)
+    reader = ExtentReader(engines, ref, usable, deployment_key, on_bad, ref.size, leave_out=number)
     geometry, key = reader.geometry, shard_key(deployment_key, ref.data_id, number)
     digests, reserved = bytearray(), 0
     # mapped memory is page-aligned, which O_DIRECT asks for

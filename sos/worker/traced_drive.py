@@ -92,10 +92,11 @@ class TracedEngine(MappedEngine):
             return super().sync(volume)
         return self._run("Sync", volume, 0, 0, lambda: MappedEngine.sync(self, volume))
 
-    def read(self, volume: int, offset: int, length: int) -> memoryview:
+    def read(self, volume: int, offset: int, length: int, sequential: bool = False) -> memoryview:
         if not self._traces.wanted():
-            return super().read(volume, offset, length)
-        return self._run("Read", volume, offset, length, lambda: MappedEngine.read(self, volume, offset, length))
+            return super().read(volume, offset, length, sequential)
+        call = lambda: MappedEngine.read(self, volume, offset, length, sequential)  # noqa: E731
+        return self._run("Read", volume, offset, length, call)
 
     def punch(self, volume: int, offset: int, length: int) -> None:
         if not self._traces.wanted():

@@ -203,7 +203,8 @@ def test_synced_extent_is_read_back_after_reopening(reopen: Open) -> None:
     engine.sync(VOLUME)
     engine = reopen()
     for offset, length in ((0, len(data)), (1, 1), (4095, 4098), (MIB - 1, MIB)):
-        assert engine.read(VOLUME, 8192 + offset, length) == data[offset : offset + length]
+        for sequential in (False, True):
+            assert engine.read(VOLUME, 8192 + offset, length, sequential) == data[offset : offset + length]
     assert engine.volumes()[VOLUME] >= len(data)
 
 
@@ -252,10 +253,22 @@ def test_missed_creation_is_made_good_by_allocate(engine: DriveEngine) -> None:
 
 def test_allocation_beyond_the_size_can_be_read(engine: DriveEngine) -> None:
     engine.create_volume(VOLUME, MIB)
-    assert engine.read(VOLUME, 0, 4096) == bytes(4096)
+    assert engine.read(VOLUME, 0, MIB, sequential=True) == bytes(MIB)
     engine.allocate(VOLUME, 2 * MIB, MIB)
     engine.write(VOLUME, 2 * MIB, [buffer(b"y" * MIB)])
-    assert engine.read(VOLUME, 2 * MIB, MIB) == b"y" * MIB
+    for sequential in (False, True):
+        assert engine.read(VOLUME, 2 * MIB, MIB, sequential) == b"y" * MIB
+
+
+def test_what_is_written_beside_a_range_that_was_read_is_read_too(engine: DriveEngine) -> None:
+    """Reads fetch more than they were asked for: what is written there afterwards replaces it."""
+    engine.create_volume(VOLUME, 16 * MIB)
+    engine.allocate(VOLUME, 0, 8 * MIB)
+    for at in range(8):
+        written = b"".join(bytes([number + 1]) * MIB for number in range(at + 1))
+        engine.write(VOLUME, at * MIB, [buffer(written[-MIB:])])
+        for sequential in (True, False):
+            assert engine.read(VOLUME, 0, (at + 1) * MIB, sequential) == written
 
 
 def test_missing_and_short_volumes_are_faults(engine: DriveEngine) -> None:
@@ -279,6 +292,7 @@ def test_punched_range_reads_as_zeros_and_frees_blocks(engine: DriveEngine) -> N
     engine.punch(VOLUME, 0, 7 * MIB)
     assert engine.volumes()[VOLUME] <= before - 7 * MIB
     assert engine.read(VOLUME, 0, MIB) == bytes(MIB)
+    assert engine.read(VOLUME, 0, 8 * MIB, sequential=True) == bytes(7 * MIB) + b"z" * MIB
     assert held == b"z" * MIB
     engine.punch(VOLUME + 1, 0, MIB)
 

@@ -178,8 +178,8 @@ class FaultyEngine:
     def sync(self, volume: int) -> None:
         self._call("sync", volume)
 
-    def read(self, volume: int, offset: int, length: int) -> memoryview:
-        return self._call("read", volume, offset, length)
+    def read(self, volume: int, offset: int, length: int, sequential: bool = False) -> memoryview:
+        return self._call("read", volume, offset, length, sequential)
 
     def punch(self, volume: int, offset: int, length: int) -> None:
         self._call("punch", volume, offset, length)

@@ -229,7 +229,7 @@ class MemoryEngine:
         self._sealed.add(volume)
         self._file(volume).dirty.clear()
 
-    def read(self, volume: int, offset: int, length: int) -> memoryview:
+    def read(self, volume: int, offset: int, length: int, sequential: bool = False) -> memoryview:
         file = self._file(volume)
         if offset + length > file.size:
             raise DriveFault(f"{self.path}: volume {volume} ends before {offset + length}")

@@ -162,7 +162,7 @@ def _check_extent(engine: MappedEngine, drive: int, ref: DataRef, key: bytes) ->
     """Every unit of one drive's shard, with nothing to rebuild it from."""
     geometry = Geometry.of(ref)
     only = [engine if i == drive else None for i in range(geometry.n)]
-    reader = ExtentReader(only, ref, 1 << drive, key, lambda drive, data_id: None)
+    reader = ExtentReader(only, ref, 1 << drive, key, lambda drive, data_id: None, ref.size)
     number = shard_of(ref.data_id, drive, geometry.n)
     for stripe in range(geometry.stripes):
         reader.units(stripe, number, 0, geometry.block_length(stripe))

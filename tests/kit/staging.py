@@ -77,7 +77,7 @@ class RamVolumes:
             raise
         self.synced.append(volume)
 
-    def read(self, volume: int, offset: int, length: int) -> memoryview:
+    def read(self, volume: int, offset: int, length: int, sequential: bool = False) -> memoryview:
         self._enter("read")
         file = self.files.get(volume)
         if file is None or offset + length > len(file):

@@ -243,7 +243,7 @@ def test_populated_bytes_of_a_process_are_bounded(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(32 * MIB))
     fd = os.open(path, os.O_RDONLY)
-    mapped = Mapping(fd, 32 * MIB)
+    mapped = Mapping(fd, 32 * MIB, False)
     residency = Residency(4 * MIB)
 
     def resident() -> int:
@@ -263,6 +263,28 @@ def test_populated_bytes_of_a_process_are_bounded(tmp_path: Path) -> None:
     os.close(fd)
 
 
+def test_only_runs_are_read_in_huge_pages(files: Volumes, tmp_path: Path) -> None:
+    """A read of some kilobytes does not fetch megabytes from the device."""
+    files.create(1, 8 * MIB)
+    files.write(1, 0, [buffer(b"r" * (8 * MIB))])
+    held = files.read(1, 0, 4096), files.read(1, 4096, 4 * MIB, sequential=True)
+    flags: dict[str, str] = {}
+    address = ""
+    with open("/proc/self/smaps") as lines:
+        for line in lines:
+            if str(tmp_path) in line:
+                address = line.split("-")[0]
+            elif address and line.startswith("VmFlags:"):
+                flags[address], address = line, ""
+    assert sorted(" hg" in shown for shown in flags.values()) == [False, True]
+    assert held == (b"r" * 4096, b"r" * (4 * MIB))
+    files.remove(1)
+    for sequential in (False, True):
+        with pytest.raises(DriveFault):
+            files.read(1, 0, 4096, sequential)
+    assert held == (b"r" * 4096, b"r" * (4 * MIB))
+
+
 def test_what_was_just_populated_is_not_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A range that is read again and again stays populated, and so does one larger than the bound."""
     size = mapping.WINDOW_BYTES
@@ -270,7 +292,7 @@ def test_what_was_just_populated_is_not_given_up(tmp_path: Path, monkeypatch: py
     with open(path, "wb") as file:
         file.truncate(8 * size)
     fd = os.open(path, os.O_RDONLY)
-    mapped = Mapping(fd, 8 * size)
+    mapped = Mapping(fd, 8 * size, False)
     residency = Residency(2 * size)
     dropped: list[int] = []
     monkeypatch.setattr(mapping, "madvise", lambda at, length, advice: dropped.append((at - mapped.address) // size))

@@ -218,7 +218,7 @@ def as_mapped(made: Rig) -> None:
     """Reads show what becomes of the files, as mappings do."""
     for drive in made.drives:
 
-        def read(volume: int, offset: int, length: int, drive: RamVolumes = drive) -> memoryview:
+        def read(volume: int, offset: int, length: int, _: bool, drive: RamVolumes = drive) -> memoryview:
             return memoryview(drive.files[volume])[offset : offset + length]
 
         drive.read = read  # type: ignore[method-assign]
@@ -239,6 +239,26 @@ def test_what_is_put_back_is_verified_again(count: int) -> None:
         stream.put_back(count)
         out = out[:-count] + drain(stream)
         assert (len(out), out == payload[7:], bool(bad)) == (ref.size - 7, True, True)
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "sequential"),
+    [(0, 9 << 20, True), (5, 4 << 20, True), (5, (4 << 20) - 1, False), (8 << 20, 1 << 20, False), (0, 1, False)],
+)
+def test_long_runs_are_read_as_such(
+    start: int, length: int, sequential: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2 MiB of each of two drives and more: only then may a drive fetch megabytes around each read."""
+    with rig(2, 2, EXTENTS) as made:
+        payload = noise(9 * 2**20)
+        ref = ref_of(run(made.put(payload)))
+        seen: set[bool] = set()
+        for drive in made.drives:
+            read = drive.read
+            monkeypatch.setattr(drive, "read", lambda *args, read=read: (seen.add(args[3]), read(*args))[1])
+        stream = open_extent(made.engines, ref, FULL, KEY, start, length, lambda drive, _: None)
+        assert drain(stream) == payload[start : start + length]
+        assert seen == {sequential}
 
 
 def test_nothing_is_rebuilt_from_what_was_verified_for_an_earlier_batch() -> None:
