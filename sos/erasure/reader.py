@@ -31,7 +31,7 @@ class DriveGone(DriveFault):
 BATCH_BYTES = 2 * 1024 * 1024
 BATCH_FIRST_BYTES = 1024 * 1024
 #: A range of which each drive holds as much is read through the mapping for long runs (``DriveEngine.read``): what is
-#: fetched in excess is at most a huge page at its start and two at its end.
+#: fetched in excess are some huge pages at its ends (for 64 MiB less than the kernel's own guesses fetch without).
 RUN_BYTES = 2 * 1024 * 1024
 
 
