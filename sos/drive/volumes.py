@@ -11,10 +11,11 @@ Invariants:
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from ..domain.errors import DriveFault, DriveFull
@@ -174,7 +175,19 @@ class Volumes:
     # -- reading -----------------------------------------------------------------------------------
 
     def read(self, volume: int, offset: int, length: int, sequential: bool = False) -> memoryview:
-        """Mapped and populated; by pread on a suspected drive or an old kernel."""
+        """Mapped and populated; by pread on a suspected drive or an old kernel.
+
+        The page cache holds pages of up to 2 MiB, all of which fails where one sector of it does: what cannot be read
+        through it is tried once more past it, the range and no more.
+        """
+        try:
+            return self._read_cached(volume, offset, length, sequential)
+        except VolumeLost:
+            raise
+        except DriveFault:
+            return self._read_direct(volume, offset, length)
+
+    def _read_cached(self, volume: int, offset: int, length: int, sequential: bool) -> memoryview:
         if not self.suspected and self._mappings.can_populate:
             view = self._mappings.read(volume, offset, length, sequential)
             if view is not None:
@@ -182,21 +195,35 @@ class Volumes:
         return self._read_copy(volume, offset, length)
 
     def _read_copy(self, volume: int, offset: int, length: int) -> memoryview:
+        return self._fill(volume, offset, memoryview(bytearray(length)), length, self._readable).toreadonly()
+
+    def _read_direct(self, volume: int, offset: int, length: int) -> memoryview:
+        """Past the page cache, where the file system can."""
+        first = offset - offset % UNIT_BYTES
+        wanted = offset + length - first
+        # O_DIRECT asks for whole units in memory that is aligned to them, as mapped memory is
+        view = memoryview(mmap.mmap(-1, wanted + -wanted % UNIT_BYTES))
+        opened = self._fill(volume, first, view, wanted, lambda _: self._open(self._root(), volume_name(volume), os.O_RDONLY))
+        return opened[offset - first : wanted].toreadonly()
+
+    def _fill(
+        self, volume: int, offset: int, view: memoryview, wanted: int, opened: Callable[[int], File]
+    ) -> memoryview:
+        """Read into ``view``, of which ``wanted`` bytes are needed."""
         name = volume_name(volume)
-        view = memoryview(bytearray(length))
         done = 0
         try:
-            file = self._readable(volume)
-            while done < length:
+            file = opened(volume)
+            while done < wanted:
                 count = os.preadv(file.fd, [view[done:]], offset + done)
                 if count == 0:
-                    raise VolumeLost(f"{self._path}: volume {name} ends before {offset + length}", path=self._path)
+                    raise VolumeLost(f"{self._path}: volume {name} ends before {offset + wanted}", path=self._path)
                 done += count
         except FileNotFoundError as error:
             raise VolumeLost(f"{self._path}: no volume {name}", path=self._path) from error
         except OSError as error:
             raise fault_of(error, f"read {name} at {offset}", self._path) from error
-        return view.toreadonly()
+        return view
 
     def sizes(self) -> dict[int, int]:
         """Volume → bytes of its blocks. Other files in the directory are left out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import gc
 import mmap
 import os
@@ -15,6 +16,7 @@ import pytest
 
 from sos.domain.errors import DriveFault, DriveFull
 from sos.drive import layout, mapping, volumes
+from sos.drive.faults import VolumeLost
 from sos.drive.layout import volume_name, volume_number
 from sos.drive.mapping import Mapping, Residency
 from sos.drive.volumes import Volumes
@@ -187,7 +189,7 @@ def test_truncated_file_is_a_fault_and_not_a_signal(files: Volumes, tmp_path: Pa
     files.write(VOLUME, 0, [buffer(b"a" * 65536)])
     assert files.read(VOLUME, 0, 65536)[0] == 97
     os.truncate(tmp_path / "abcd-00012345", 8192)
-    with pytest.raises(DriveFault, match="EFAULT"):
+    with pytest.raises(DriveFault, match="ends before"):
         files.read(VOLUME, 16384, 4096)
     assert files.read(VOLUME, 0, 8192) == b"a" * 8192
 
@@ -204,6 +206,39 @@ def test_old_kernel_reads_by_copy(files: Volumes, monkeypatch: pytest.MonkeyPatc
     files.write(VOLUME, 0, [buffer(b"a" * 8192)])
     assert [bytes(files.read(VOLUME, 4090, 10)) for _ in range(2)] == [b"a" * 10] * 2
     assert calls == [1]
+
+
+@pytest.mark.parametrize("suspected", [False, True])
+def test_a_bad_sector_beside_a_range_does_not_cost_it(
+    files: Volumes, suspected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page cache fails all of a large page; what was asked for is read past it, and only its own errors count."""
+    files.create(1, 4 * MIB)
+    files.write(1, MIB, [buffer(bytes(range(256)) * 4096)])
+    files.suspected = suspected
+    preadv, direct_too = os.preadv, False
+
+    def failing(*_: Any) -> None:
+        raise OSError(errno.EFAULT, "bad sector")
+
+    def read(fd: int, buffers: list[memoryview], offset: int) -> int:
+        if direct_too or not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT:
+            raise OSError(errno.EIO, "bad sector")
+        return preadv(fd, buffers, offset)
+
+    monkeypatch.setattr(mapping, "madvise", failing)
+    monkeypatch.setattr(os, "preadv", read)
+    for offset, length in ((0, MIB), (1, 1), (4095, 4098), (255, MIB - 255)):
+        for sequential in (False, True):
+            view = files.read(1, MIB + offset, length, sequential)
+            assert view == (bytes(range(256)) * 4096)[offset : offset + length] and view.readonly
+    with pytest.raises(VolumeLost):
+        files.read(1, 4 * MIB - 4096, 8192)
+    with pytest.raises(VolumeLost):
+        files.read(2, 0, 4096)
+    direct_too = True
+    with pytest.raises(DriveFault, match="EIO"):
+        files.read(1, MIB, 4096)
 
 
 def test_slice_outlives_its_mapping_and_engine(files: Volumes) -> None:
