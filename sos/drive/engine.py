@@ -159,7 +159,7 @@ class DriveEngine(Protocol):
 
     def read(self, volume: int, offset: int, length: int, sequential: bool = False) -> memoryview:
         """The bytes of a range, mapped and already faulted in: touching them cannot raise SIGBUS afterwards
-        except by a new device error. Falls back to pread into a buffer on a suspected drive.
+        except by a new device error. Falls back to pread into a buffer on a suspected drive, and for what cannot be mapped.
 
         :param sequential: the range is part of a run of megabytes that is read to its end, so that more of it may be
             fetched from the device
