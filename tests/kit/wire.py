@@ -6,7 +6,7 @@ import http.client
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from .server import PASSWORD, PATIENCE_S, USER, Reply
 from .signed_requests import sign_v4, signed_chunks, unsigned_chunks
@@ -20,6 +20,12 @@ STREAMING = (SIGNED_CHUNKS, SIGNED_TRAILER, UNSIGNED_TRAILER)
 
 def stamp_of(moment: datetime | None = None) -> str:
     return (moment or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+
+
+def moved(stamp: str, by: timedelta) -> str:
+    """A stamp of the same day, later by so much or, towards midnight, earlier: the scope names the day."""
+    moment = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ")
+    return next(other for other in (stamp_of(moment + by), stamp_of(moment - by)) if other[:8] == stamp[:8])
 
 
 @dataclass
