@@ -54,7 +54,7 @@ class Reclaim:
 
     async def step(self, request_id: bytes) -> bool:
         """One bounded piece of work; whether there may be more right away."""
-        if (row := self._left()) is not None:
+        if (row := await self._left()) is not None:
             await self._submit([Release(request_id=request_id, bucket_id=0, row=row)])
             return True
         due, wrapped = await asyncio.get_running_loop().run_in_executor(self._executor, self._due)
@@ -64,12 +64,13 @@ class Reclaim:
             self.punched_bytes += sum(record.length for _, record in due)
         return not wrapped
 
-    def _left(self) -> bytes | None:
+    async def _left(self) -> bytes | None:
         """The first release row. On the loop: one look.
 
         :raises ReadQuorumLost:
         """
-        return next((row for row, _ in self._view.scan_all("undo", keys.RELEASES, None)), None)
+        with await self._view.snapshot() as snapshot:
+            return next((row for row, _ in snapshot.scan("undo", keys.RELEASES, None)), None)
 
     def _freed_until(self) -> int:
         """Extents freed up to this sequence have been freed for the grace before the oldest open read, and before now.

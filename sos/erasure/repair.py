@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
-from ..domain.errors import DriveFault, ReadQuorumLost
+from ..domain.errors import DriveFault
 from ..drive.engine import DriveEngine, ReadTxn, Row
 from ..meta import keys
 from ..meta.records import DataRef
@@ -26,8 +25,6 @@ TABLES = ("current", "versions", "manifests", "parts")
 #: Rows and operations of one step: bounds the time for which a snapshot is held.
 STEP_ROWS = 512
 STEP_OPERATIONS = 256
-SNAPSHOT_S_MAX = 10.0
-SNAPSHOT_POLL_S = 0.002
 
 
 class Want(NamedTuple):
@@ -56,15 +53,6 @@ class Repair:
             raise DriveFault("left the mask", drive=self._drive)
         return engine
 
-    def _snapshot(self) -> SetSnapshot:
-        until_s = time.monotonic() + SNAPSHOT_S_MAX
-        while time.monotonic() < until_s:
-            snapshot = self._view.snapshot_now()
-            if snapshot is not None:
-                return snapshot
-            time.sleep(SNAPSHOT_POLL_S)
-        raise ReadQuorumLost(set=self._view.number)
-
     # -- what it may lack -----------------------------------------------------------------------------
 
     def mark(self) -> HealMark | None:
@@ -86,7 +74,7 @@ class Repair:
         """Rows, and whether ``have`` is doubted: of what came after the drive's last position, the drive may have held
         shards once and be an older copy of itself now, or have lost what it said it had synced."""
         self.seq = mark.seq
-        with self._snapshot() as snapshot:
+        with self._view.snapshot_blocking() as snapshot:
             whole = mark.blank or oplog.first(snapshot) > mark.seq + 1
             began = snapshot.seq
         if whole:
@@ -101,14 +89,14 @@ class Repair:
     def _table(self, table: str) -> Iterator[list[Want]]:
         start: bytes | None = b""
         while start is not None:
-            with self._snapshot() as snapshot:
+            with self._view.snapshot_blocking() as snapshot:
                 rows = list(islice(snapshot.scan(table, start, None), STEP_ROWS))
             start = rows[-1][0] + b"\0" if len(rows) == STEP_ROWS else None
             yield [Want(table, key, refs_of(table, key, value)) for key, value in rows]
 
     def _touched(self) -> list[Want] | None:
         """What the next operations of the log touched, as it is now; None at the log's end."""
-        with self._snapshot() as snapshot:
+        with self._view.snapshot_blocking() as snapshot:
             upto = min(self.seq + STEP_OPERATIONS, snapshot.seq)
             if upto == self.seq:
                 return None
@@ -160,12 +148,12 @@ class Repair:
         rebuild_extent(self._view.engines, ref, others, self._key, self._engine, self._drive)
 
     def is_referred(self, want: Want, ref: DataRef) -> bool:
-        with self._snapshot() as snapshot:
+        with self._view.snapshot_blocking() as snapshot:
             return any(other.data_id == ref.data_id for other in self._want(snapshot, want.table, want.row).refs)
 
     def punch_gone(self, ref: DataRef) -> None:
         """Give the blocks back if the extent was dropped while it was rebuilt."""
-        with self._snapshot() as snapshot:
+        with self._view.snapshot_blocking() as snapshot:
             row = keys.extent_row(ref.volume, ref.offset)
             value = snapshot.get("extents", row)
         if value is None or open_extent(row, value).data_id != ref.data_id:

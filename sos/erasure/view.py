@@ -135,14 +135,31 @@ class SetView:
         :raises ReadQuorumLost: nothing could be read within ``WAIT_S_MAX`` seconds
         """
         snapshot = self.snapshot_now()
-        pause, deadline = 0.0, time.monotonic() + WAIT_S_MAX
+        pauses = self._pauses()
         while snapshot is None:
-            if time.monotonic() > deadline:
-                raise ReadQuorumLost(set=self.number)
-            await asyncio.sleep(pause)
-            pause = min(POLL_S_MAX, pause * 2 + 0.0002)
+            await asyncio.sleep(next(pauses))
             snapshot = self.snapshot_now()
         return snapshot
+
+    def snapshot_blocking(self) -> SetSnapshot:
+        """As :meth:`snapshot`, in a thread.
+
+        :raises ReadQuorumLost: nothing could be read within ``WAIT_S_MAX`` seconds
+        """
+        snapshot = self.snapshot_now()
+        pauses = self._pauses()
+        while snapshot is None:
+            time.sleep(next(pauses))
+            snapshot = self.snapshot_now()
+        return snapshot
+
+    def _pauses(self) -> Iterator[float]:
+        """:raises ReadQuorumLost: it took too long"""
+        pause, deadline = 0.0, time.monotonic() + WAIT_S_MAX
+        while time.monotonic() <= deadline:
+            yield pause
+            pause = min(POLL_S_MAX, pause * 2 + 0.0002)
+        raise ReadQuorumLost(set=self.number)
 
     def _begin(self, drive: int) -> ReadTxn | None:
         engine = self.engines[drive]
@@ -201,14 +218,9 @@ class SetView:
             txn.close()
 
     def scan_all(self, table: str, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-        """Rows of a snapshot of its own; for background work.
+        """Rows of a snapshot of its own; for background work, in a thread.
 
-        :raises ReadQuorumLost: no snapshot right now
+        :raises ReadQuorumLost: nothing could be read within ``WAIT_S_MAX`` seconds
         """
-        snapshot = self.snapshot_now()
-        if snapshot is None:
-            raise ReadQuorumLost(set=self.number)
-        try:
+        with self.snapshot_blocking() as snapshot:
             yield from snapshot.scan(table, start, stop)
-        finally:
-            snapshot.close()

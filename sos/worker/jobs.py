@@ -116,7 +116,7 @@ class Jobs:
                 while more:
                     more = await reclaim.step(os.urandom(16))
             except StoreError as error:
-                log.warning("set %d: space is given back later: %s", one.number, error)
+                log.warning("set %d: space is given back later: %s %s", one.number, error.name, error)
                 continue
             if not reclaim.pending:
                 seen = one.view.state().committed
@@ -131,7 +131,7 @@ class Jobs:
                     await end_deletions()
                     seen = now
                 except StoreError as error:
-                    log.warning("deletions of buckets are ended later: %s", error)
+                    log.warning("deletions of buckets are ended later: %s %s", error.name, error)
             await asyncio.sleep(LOOK_S)
 
     async def _watch_workers(self) -> None:
@@ -169,10 +169,10 @@ class Jobs:
         sweep = self._sweeps[number]
         try:
             await self._sets[number].submit([DropExtents(request_id=os.urandom(16), bucket_id=0, keys=())])
+            freed = await asyncio.get_running_loop().run_in_executor(self._executor, sweep.run, volumes)
         except StoreError as error:
-            log.warning("set %d: not swept: %s", number, error)
+            log.warning("set %d: not swept: %s %s", number, error.name, error)
             return
-        freed = await asyncio.get_running_loop().run_in_executor(self._executor, sweep.run, volumes)
         if freed:
             log.info("set %d: %d bytes of unfinished uploads given back", number, freed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,6 +45,9 @@ class View:
 
     def usable(self) -> int:
         return 0b001
+
+    async def snapshot(self) -> Any:
+        return nullcontext(SimpleNamespace(scan=self.scan_all))
 
     def scan_all(self, table: str, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         if table == "undo":
