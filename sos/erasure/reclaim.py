@@ -4,7 +4,8 @@ An extent is punched only when
 
 1. the operation that freed it is committed (it is read from a published snapshot),
 2. every read that could have found it has ended (the oldest open read of all workers began after the freeing), and
-3. a grace has passed since, on the monotonic clock.
+3. a grace has passed since, on the monotonic clock: a minute, or a moment where a drive of the set runs out of space.
+   The first two are what keeps readers safe; the grace is a second line, not worth refusing writes for.
 
 What an operation left to be freed (release rows, ``sos/meta/changes/draft.py``) is freed first, in bounded operations.
 
@@ -17,11 +18,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 
 from ..base.pages import Pages
 from ..domain.errors import DriveFault
+from ..drive.engine import DriveEngine
 from ..meta import keys, rows
 from ..meta.proposals import DropExtents, Release
 from ..meta.records import ExtentRecord
@@ -30,6 +33,10 @@ from .set import Submit
 from .view import SetView
 
 GRACE_NS = 60 * 1_000_000_000
+#: Where space is short.
+SHORT_GRACE_NS = 2 * 1_000_000_000
+#: Space is short while less than this part of a drive is free.
+SHORT_PART = 8
 #: Extents per step: one operation of the log, a few milliseconds of punching.
 STEP_EXTENTS_MAX = 256
 #: Rows looked at per step, so that a step stays short in a large index.
@@ -51,6 +58,13 @@ class Reclaim:
         self.punched_bytes = 0
         #: freed extents seen that were not due yet
         self.pending = 0
+        #: whether a drive of the set runs out of space, as last looked
+        self.short = False
+
+    async def look(self) -> None:
+        """Find out whether space is short, and note what is committed now: graces run from the looks."""
+        self._note()
+        self.short = await asyncio.get_running_loop().run_in_executor(self._executor, self._is_short)
 
     async def step(self, request_id: bytes) -> bool:
         """One bounded piece of work; whether there may be more right away."""
@@ -76,12 +90,30 @@ class Reclaim:
         """Extents freed up to this sequence have been freed for the grace before the oldest open read, and before now.
         By our own observations on the monotonic clock: the time in the rows is the wall's, which may be set.
         """
-        self._seen.append((time.monotonic_ns(), self._view.state().committed))
-        before = min(time.monotonic_ns(), oldest_read_ns(self._pages)) - self._grace_ns
+        self._note()
+        grace_ns = min(SHORT_GRACE_NS, self._grace_ns) if self.short else self._grace_ns
+        before = min(time.monotonic_ns(), oldest_read_ns(self._pages)) - grace_ns
         while len(self._seen) > 1 and self._seen[1][0] <= before:
             self._seen.popleft()
         at, seq = self._seen[0]
         return seq if at <= before else 0
+
+    def _note(self) -> None:
+        seq = self._view.state().committed
+        if not self._seen or self._seen[-1][1] != seq:
+            self._seen.append((time.monotonic_ns(), seq))
+
+    def _is_short(self) -> bool:
+        for engine in self._in_sync():
+            with suppress(DriveFault):  # on its way out
+                space = engine.space()
+                if space.free * SHORT_PART < space.total:
+                    return True
+        return False
+
+    def _in_sync(self) -> Iterator[DriveEngine]:
+        usable = self._view.usable()
+        return (engine for drive, engine in enumerate(self._view.engines) if engine is not None and usable >> drive & 1)
 
     def _due(self) -> tuple[list[tuple[bytes, ExtentRecord]], bool]:
         """Freed extents that may go, from where the last step ended; and whether the table's end was reached."""
@@ -102,13 +134,8 @@ class Reclaim:
         return due, True
 
     def _punch(self, due: Sequence[tuple[bytes, ExtentRecord]]) -> None:
-        usable = self._view.usable()
-        for drive, engine in enumerate(self._view.engines):
-            if engine is None or not usable >> drive & 1:
-                continue
-            try:
+        for engine in self._in_sync():
+            with suppress(DriveFault):  # the drive is on its way out; the sweep at its return punches
                 for key, record in due:
                     volume, offset = keys.extent_place(key)
                     engine.punch(volume, offset, record.length)
-            except DriveFault:
-                continue  # the drive is on its way out; the sweep at its return punches

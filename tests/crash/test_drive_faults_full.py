@@ -67,7 +67,10 @@ def test_full_drives_refuse_writes_and_go_on_with_all_else(small: Rig) -> None:
     small.server.start()
     with small.server.client() as client:
         assert client.request("PUT", f"/{bucket}/another", body=bytes(MIB)).status == 507
-        assert client.request("PUT", f"/{bucket}/another", body=b"x" * 90_000).status == 507
+        # a few pages of the index may have become free: its log was trimmed
+        more = fill_up(client, bucket, "small2-", 90_000)
+        assert len(more) < 50
+        stored |= more
         gone = sorted(stored)[::2]
         for name in gone:
             assert client.request("DELETE", f"/{bucket}/{name}").status == 204
@@ -80,9 +83,8 @@ def test_full_drives_refuse_writes_and_go_on_with_all_else(small: Rig) -> None:
     inspect(small.paths)
 
 
-@pytest.mark.soak
 def test_space_that_was_deleted_is_used_again(small: Rig) -> None:
-    """R19: a minute after the deletion the blocks of extents are given back, and large objects are taken again."""
+    """R19: seconds after the deletion the blocks of extents are given back, and large objects are taken again."""
     with small.server.client() as client:
         for turn in range(2 if "SOS_SOAK" in os.environ else 1):
             stored = fill_up(client, small.bucket, f"turn{turn}-", 6 * MIB)
@@ -93,8 +95,21 @@ def test_space_that_was_deleted_is_used_again(small: Rig) -> None:
             until(
                 lambda taken=taken: client.request("PUT", f"/{small.bucket}/{taken}", body=bytes(6 * MIB)).status == 200,
                 "space",
-                180,
             )
+
+
+def test_overwrites_are_no_reason_to_be_full(small: Rig) -> None:
+    """More than twice what the drives hold is put, always to the same few keys: refusals pass within seconds."""
+    with small.server.client() as client:
+        for number in range(200):
+            body = os.urandom(1 << 10) * (6 << 10)
+
+            def put(body: bytes = body, number: int = number) -> bool:
+                reply = client.request("PUT", f"/{small.bucket}/key{number % 8}", body=body)
+                assert reply.status in (200, 507), reply
+                return reply.status == 200
+
+            until(put, "space")
 
 
 def test_one_full_drive_of_four_is_no_obstacle(small: Rig) -> None:

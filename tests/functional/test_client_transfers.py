@@ -32,7 +32,8 @@ def large() -> bytes:
 def start(tool: Tool, *arguments: str | Path, **named: Any) -> subprocess.Popen[bytes]:
     """A command that runs on."""
     env = {**{k: v for k, v in os.environ.items() if not k.startswith("MC_")}, **tool.env, **named.pop("env", {})}
-    return subprocess.Popen([*tool.command, *map(str, arguments)], env=env, **named)
+    # where the tests run in the background of a shell, SIGINT is ignored, and children inherit that
+    return subprocess.Popen(["env", "--default-signal=INT", *tool.command, *map(str, arguments)], env=env, **named)
 
 
 # -- large objects ---------------------------------------------------------------------------------------

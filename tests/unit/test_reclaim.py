@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from sos.base.pages import Pages, SetState
+from sos.drive.engine import Space
 from sos.erasure import reclaim as module
 from sos.erasure.reads import OpenReads
 from sos.erasure.reclaim import Reclaim
@@ -24,6 +25,10 @@ class Drive:
 
     def __init__(self) -> None:
         self.punched: list[tuple[int, int, int]] = []
+        self.free = 500
+
+    def space(self) -> Space:
+        return Space(1000, self.free)
 
     def punch(self, volume: int, offset: int, length: int) -> None:
         self.punched.append((volume, offset, length))
@@ -87,6 +92,10 @@ class Rig:
         self.now_s += later_s
         return asyncio.run(self.reclaim.step(bytes(16)))
 
+    def look(self, later_s: int = 0) -> None:
+        self.now_s += later_s
+        asyncio.run(self.reclaim.look())
+
     @property
     def punched(self) -> list[int]:
         return [offset // 4096 for _, offset, _ in self.view.engines[0].punched]
@@ -100,6 +109,32 @@ def test_only_freed_extents_go_and_only_after_the_grace(monkeypatch: Any) -> Non
     rig.step(1)
     assert rig.punched == [1, 3] and len(rig.dropped) == 2 and rig.reclaim.pending == 0
     assert rig.view.engines[1].punched == [], "a drive out of sync is left alone"
+
+
+def test_where_space_is_short_the_grace_is_too(monkeypatch: Any) -> None:
+    rig = Rig(monkeypatch, [5, 6], committed=5)
+    rig.view.engines[1].free = 1  # out of sync: does not count
+    rig.look()
+    rig.step(2)
+    assert not rig.reclaim.short and rig.punched == []
+    rig.view.engines[0].free = 124
+    ticket = rig.reads.begin()
+    rig.commit(6)
+    rig.look()
+    assert rig.reclaim.short
+    rig.step(30)
+    assert rig.punched == [0], "the other one was freed after the open read began"
+    rig.reads.end(ticket)
+    rig.step()
+    assert rig.punched == [0, 1]
+
+
+def test_graces_run_from_the_looks(monkeypatch: Any) -> None:
+    rig = Rig(monkeypatch, [5], committed=5)
+    rig.look()
+    rig.look(30)
+    rig.step(30)
+    assert rig.punched == [0]
 
 
 def test_the_wall_clock_does_not_matter(monkeypatch: Any) -> None:
