@@ -67,9 +67,9 @@ def test_full_drives_refuse_writes_and_go_on_with_all_else(small: Rig) -> None:
     small.server.start()
     with small.server.client() as client:
         assert client.request("PUT", f"/{bucket}/another", body=bytes(MIB)).status == 507
-        # a few pages of the index may have become free: its log was trimmed
+        # the stop gave back what the open volumes had in store: room for some more small objects, and no large one
         more = fill_up(client, bucket, "small2-", 90_000)
-        assert len(more) < 50
+        assert sum(map(len, more.values())) < XFS_BYTES_MIN // 10
         stored |= more
         gone = sorted(stored)[::2]
         for name in gone:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.rig import wait_lacking
 from tests.kit.server import BROKEN, PATIENCE_S, Server, until
 from tests.kit.shapes import Shape, bring_back, names, plain, server_of, take_away
 from tests.kit.stored import MIB, Stored, content
@@ -140,6 +141,8 @@ def test_a_returned_drive_is_used_by_every_worker(tmp_path: Path, servers: list[
     stored.check()
     # the volumes above may be those of healing, which goes on: all shards have to be there
     until(lambda: as_full(drive, tmp_path / "d4"), "all shards on the drive")
+    # and to be known to be there: a stop may come between the two
+    wait_lacking(server, 4, 0)
     # what was written since needs no other drive than the parity allows
     server.stop()
     for name in ("d2", "d3"):

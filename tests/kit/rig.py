@@ -27,6 +27,26 @@ HEALTH = "/minio/health/cluster"
 ANSWER_S = 5.0
 
 
+def wait_lacking(server: Server, drives: int, count: int, patience_s: float = 30.0) -> None:
+    """Wait until so many of all drives are away or lack shards, as the worker has it that knows of most."""
+
+    def reached() -> bool:
+        # a worker that hangs on a drive answers nobody, and one that was killed so keeps its connections
+        with suppress(*BROKEN):
+            return max(_lacking(server, slot, drives) for slot in range(server.workers)) == count
+        return False
+
+    until(reached, f"{count} drives that are away or lack something", patience_s)
+
+
+def _lacking(server: Server, slot: int, drives: int) -> int:
+    with server.client_of(slot, ANSWER_S) as client:
+        reply = client.request("GET", HEALTH)
+        # without an owner it has nothing to say of drives
+        told = "x-minio-write-quorum" in reply.headers
+        return int(reply.headers.get("x-minio-healing-drives", "0")) if told else drives
+
+
 class Rig:
     """Drives ``d1 …`` and a server that is not started yet."""
 
@@ -54,25 +74,8 @@ class Rig:
         with self.server.client() as client:
             return client.request("GET", path)
 
-    def lacking(self, timeout_s: float = PATIENCE_S) -> int:
-        """Drives that are away or lack shards, as the worker has it on its health page that knows of most."""
-        return max(self._lacking(slot, timeout_s) for slot in range(self.server.workers))
-
-    def _lacking(self, slot: int, timeout_s: float) -> int:
-        with self.server.client_of(slot, timeout_s) as client:
-            reply = client.request("GET", HEALTH)
-            # without an owner it has nothing to say of drives
-            told = "x-minio-write-quorum" in reply.headers
-            return int(reply.headers.get("x-minio-healing-drives", "0")) if told else len(self.paths)
-
     def wait_lacking(self, count: int, patience_s: float = 30.0) -> None:
-        def reached() -> bool:
-            # a worker that hangs on a drive answers nobody, and one that was killed so keeps its connections
-            with suppress(*BROKEN):
-                return self.lacking(ANSWER_S) == count
-            return False
-
-        until(reached, f"{count} drives that are away or lack something", patience_s)
+        wait_lacking(self.server, len(self.paths), count, patience_s)
 
     def wait_whole(self, patience_s: float = 40.0) -> None:
         """All drives are in use and lack nothing."""
