@@ -17,7 +17,7 @@ from tests.kit import devices
 from .clients import CLIENTS, Client
 from .cluster import Cluster, Trigger, ignore
 from .show import Failed, Show, size_text
-from .tree import MIB, SIZES, Tree, default_source, make
+from .tree import MIB, SIZES, Tree, default_sources, make
 
 #: On disk at once: the tree, two copies of it from each client (parity is as large as data), and one download.
 COPIES = 2 + 2 * len(CLIENTS)
@@ -26,7 +26,7 @@ COPIES = 2 + 2 * len(CLIENTS)
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/real-data", description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="small", help="how much of the tree is taken (default: small)")
-    parser.add_argument("--source", type=Path, help="a directory instead of the Python installation")
+    parser.add_argument("--source", type=Path, help="a directory instead of the Python installation and its packages")
     parser.add_argument("--clients", default="", help="some of rclone,aws,s3cmd,restic (default: all; a missing one is an error)")
     parser.add_argument(
         "--drive", choices=("auto", "device", "directory"), default="auto",
@@ -136,9 +136,9 @@ def delete_all(cluster: Cluster, clients: list[Client], show: Show) -> None:
 def run(options: argparse.Namespace, path: Path, show: Show) -> None:
     chosen = choose_clients(options.clients)
     device = use_device(options.drive, show)
-    source = options.source or default_source()
-    show.say(f"taking {source} ({options.size}) into {path}")
-    tree = make(source.resolve(), path / "tree", SIZES[options.size], show.counted)
+    sources = [options.source] if options.source else default_sources()
+    show.say(f"taking {', '.join(map(str, sources))} ({options.size}) into {path}")
+    tree = make([source.resolve() for source in sources], path / "tree", SIZES[options.size], show.counted)
     check_space(tree, path)
     largest = max(tree.sizes.values())
     show.say(f"{tree.count} files, {size_text(tree.bytes)}, the largest {size_text(largest)}")

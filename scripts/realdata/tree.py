@@ -7,7 +7,7 @@ import random
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +35,8 @@ class Size:
 
 SIZES = {
     "tiny": Size(250, 12 * MIB, 1, 40 * MIB),
-    "small": Size(2_000, 60 * MIB, 1, 256 * MIB),
-    "full": Size(1_000_000, 4096 * MIB, 3, 1024 * MIB),
+    "small": Size(4_000, 150 * MIB, 2, 256 * MIB),
+    "full": Size(12_000, 4096 * MIB, 3, 1024 * MIB),
 }
 
 
@@ -56,10 +56,12 @@ class Tree:
         return sum(self.sizes.values())
 
 
-def default_source() -> Path:
-    """The Python installation; where that is the whole of /usr, its library only."""
-    base = Path(sys.base_prefix)
-    return base if base not in (Path("/usr"), Path("/usr/local")) else Path(sysconfig.get_paths()["stdlib"])
+def default_sources() -> list[Path]:
+    """The Python installation (where that is the whole of /usr, its library only) and the packages installed for it."""
+    base, paths = Path(sys.base_prefix), sysconfig.get_paths()
+    whole = base if base not in (Path("/usr"), Path("/usr/local")) else Path(paths["stdlib"])
+    packages = Path(paths["purelib"])
+    return [whole] if packages.is_relative_to(whole) else [whole, packages]
 
 
 def files_of(path: Path) -> Iterator[Path]:
@@ -76,17 +78,17 @@ def scan(path: Path) -> Tree:
     return Tree(path, {str(file.relative_to(path)): file.stat().st_size for file in files_of(path)})
 
 
-def make(source: Path, path: Path, size: Size, tell: Callable[[str, int, int], None]) -> Tree:
-    """Copy what is taken of ``source``, and large files, into a new directory: a tree that nobody changes meanwhile.
+def make(sources: Sequence[Path], path: Path, size: Size, tell: Callable[[str, int, int], None]) -> Tree:
+    """Copy what is taken of ``sources``, and large files, into a new directory: a tree that nobody changes meanwhile.
 
     :param tell: called with (what, files, bytes) so far
     """
     files = total = 0
-    for file in files_of(source):
+    for source, file in ((one, file) for one in sources for file in files_of(one)):
         length = file.stat().st_size
         if length >= LARGE_BYTES_MIN or total + length > size.bytes_max:
             continue
-        copy = path / "small" / file.relative_to(source)
+        copy = path / "small" / source.name / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
         files, total = files + 1, total + length

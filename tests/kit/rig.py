@@ -20,7 +20,7 @@ from sos.erasure.repair import TABLES
 from sos.meta.records import DataRef
 
 from .devices import BYTES, Drive, close_all, drives
-from .server import BROKEN, PATIENCE_S, Client, Reply, Server, until
+from .server import BROKEN, Client, Reply, Server, until
 
 HEALTH = "/minio/health/cluster"
 #: For a health page, while drives come and go.
@@ -28,15 +28,20 @@ ANSWER_S = 5.0
 
 
 def wait_lacking(server: Server, drives: int, count: int, patience_s: float = 30.0) -> None:
-    """Wait until so many of all drives are away or lack shards, as the worker has it that knows of most."""
+    """Wait until so many of all drives are away or lack shards."""
 
     def reached() -> bool:
         # a worker that hangs on a drive answers nobody, and one that was killed so keeps its connections
         with suppress(*BROKEN):
-            return max(_lacking(server, slot, drives) for slot in range(server.workers)) == count
+            return lacking(server, drives) == count
         return False
 
     until(reached, f"{count} drives that are away or lack something", patience_s)
+
+
+def lacking(server: Server, drives: int) -> int:
+    """Drives that are away or lack shards, as the worker has it on its health page that knows of most."""
+    return max(_lacking(server, slot, drives) for slot in range(server.workers))
 
 
 def _lacking(server: Server, slot: int, drives: int) -> int:
@@ -73,6 +78,9 @@ class Rig:
     def health(self, path: str = HEALTH) -> Reply:
         with self.server.client() as client:
             return client.request("GET", path)
+
+    def lacking(self) -> int:
+        return lacking(self.server, len(self.paths))
 
     def wait_lacking(self, count: int, patience_s: float = 30.0) -> None:
         wait_lacking(self.server, len(self.paths), count, patience_s)
